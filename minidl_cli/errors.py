@@ -1,0 +1,40 @@
+"""The errors that minidl raises on purpose. Each becomes plain lines and an exit code on the command line."""
+
+from collections.abc import Sequence
+
+
+class MinidlError(Exception):
+    """The base of all of minidl's errors: one line or several, each a problem that the user can act on.
+
+    Attributes:
+        problems: the lines, each of which says where, what is wrong, and what to do.
+        exit_code: what the command line ends with.
+    """
+
+    exit_code = 2
+
+    def __init__(self, problems: str | Sequence[str]):
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class InputError(MinidlError):
+    """A config, an option, a data file or a run folder is wrong. Nothing was done."""
+
+
+class GraphError(MinidlError):
+    """A layer or a loss does not fit what comes before it.
+
+    Attributes:
+        place: the path of the config's key that the error belongs to, such as `("model", 2)`.
+    """
+
+    def __init__(self, problem: str, place: tuple[str | int, ...] = ()):
+        super().__init__(problem)
+        self.place = place
+
+
+class TrainingError(MinidlError):
+    """The work ran and failed: every round diverged, or a gradient is wrong."""
+
+    exit_code = 1
