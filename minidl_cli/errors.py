@@ -18,6 +18,10 @@ class MinidlError(Exception):
         super().__init__("\n".join(self.problems))
 
 
+class MinidlWarning(UserWarning):
+    """Something that the user should know, and that stops nothing."""
+
+
 class InputError(MinidlError):
     """A config, an option, a data file or a run folder is wrong. Nothing was done."""
 
@@ -38,3 +42,15 @@ class TrainingError(MinidlError):
     """The work ran and failed: every round diverged, or a gradient is wrong."""
 
     exit_code = 1
+
+
+class Interrupted(BaseException):
+    """The process was asked to stop, by Ctrl-C for example. Not an Exception: nothing should take it for a failure.
+
+    Attributes:
+        signal: the number of the signal.
+    """
+
+    def __init__(self, signal: int):
+        super().__init__(signal)
+        self.signal = signal

@@ -1,0 +1,40 @@
+"""Train small neural networks from YAML files: derived gradients, stacked rounds, honest statistics.
+
+from minidl_cli import evaluate, load_config, train
+
+run = train(load_config("configs/disc.yaml", ["training.epochs=100"]))
+print(run.path, evaluate(run)["test_accuracy"]["mean"])
+"""
+
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+# MKL chooses kernels by the alignment of each matrix unless told not to, so that the bits of a round would
+# depend on its place in the stack. It reads this variable once, at its first product.
+os.environ.setdefault("MKL_CBWR", "AVX2,STRICT")
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .runs.folder import Run
+    from .sweeps.sweep import sweep, train
+    from .training.build import load_config
+    from .training.evaluation import evaluate
+
+__all__ = ["Run", "evaluate", "load_config", "sweep", "train"]
+
+_HOMES = {
+    "Run": ".runs.folder",
+    "evaluate": ".training.evaluation",
+    "load_config": ".training.build",
+    "sweep": ".sweeps.sweep",
+    "train": ".sweeps.sweep",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names when they are asked for: `minidl --help` should not wait for torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name], __name__), name)

@@ -1,0 +1,6 @@
+"""`python -m minidl_cli` is `minidl`."""
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()

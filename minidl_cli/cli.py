@@ -1,0 +1,80 @@
+"""The command line: the verbs, and what every error turns into."""
+
+import signal
+import sys
+import warnings
+from importlib import import_module
+from types import FrameType
+
+import click
+
+from . import __version__
+from .errors import Interrupted, MinidlError, MinidlWarning
+
+VERBS = ("train", "eval", "sweep", "show", "check", "runs", "schema")
+
+
+class _Verbs(click.Group):
+    """Imports a verb when it is asked for. Its module imports what is heavy only when the verb runs."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        command: click.Command = import_module(f".commands.{name}", __package__).command
+        return command
+
+
+@click.group(
+    cls=_Verbs,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Every verb explains itself: minidl VERB --help",
+)
+@click.version_option(__version__, prog_name="minidl")
+def minidl() -> None:
+    """Train small neural networks from YAML files.
+
+    \b
+    minidl train configs/disc.yaml      train one network
+    minidl eval latest                  measure it again
+    minidl sweep configs/disc.yaml      train a hundred, and see the spread
+    """
+
+
+def main() -> None:
+    """Run the command line, and exit: 0 done, 1 it ran and failed, 2 wrong input, 130 or 143 stopped by a signal."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    warnings.showwarning = _show_warning
+    try:
+        minidl()
+    except MinidlError as error:
+        for problem in error.problems:
+            _say(problem)
+        sys.exit(error.exit_code)
+    except Interrupted as stop:
+        _say(f"stopped by {signal.Signals(stop.signal).name}")
+        sys.exit(128 + stop.signal)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # A second Ctrl-C must not break off what the first one set going.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    raise Interrupted(number)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+    """Show warnings meant for the user as a line; others are for developers, who see them in the tests."""
+    if issubclass(category, MinidlWarning):
+        _say(f"warning: {message}")
+
+
+def _say(line: str) -> None:
+    from .display.text import printable
+
+    click.echo(printable(line), err=True)
+
+

@@ -1,0 +1,49 @@
+"""Arguments and options that several verbs share."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+config_argument = click.argument("config", type=click.Path(path_type=Path))
+run_argument = click.argument("run", metavar="RUN")
+settings_option = click.option(
+    "-s",
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Override a value of the config, such as -s optimizer.sgd.lr=0.1 or -s model.0.linear=50. Repeatable.",
+)
+runs_dir_option = click.option(
+    "--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="The folder of runs."
+)
+name_option = click.option("--name", help="What the run folder's name starts with, instead of the config's name.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print the run folder's path only.")
+device_option = click.option(
+    "--device", type=click.Choice(["cpu"]), default="cpu", show_default=True, help="Where to compute."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def print_json(document: Any) -> None:
+    """Print a JSON document to standard output."""
+    click.echo(json.dumps(document, indent=2, allow_nan=False))
+
+
+def with_shortcuts(settings: tuple[str, ...], **values: int | str | None) -> tuple[str, ...]:
+    """Return overrides with those that have an option of their own, such as `--seed`, appended.
+
+    JSON is YAML, and says of a text that it is one, whatever it looks like: `--name 007` is no number.
+    """
+    return (*settings, *(f"{key}={json.dumps(value)}" for key, value in values.items() if value is not None))
+
+
+def config_path(reference: str, runs_dir: Path) -> Path:
+    """Return the config file that an argument means: a file itself, or that of a run."""
+    from ..runs.folder import Run
+
+    path = Path(reference)
+    is_run = path.is_dir() or reference == "latest" or (runs_dir / reference).is_dir()
+    return Run.find(reference, runs_dir).config_path if is_run and not path.is_file() else path

@@ -1,0 +1,65 @@
+"""What train and sweep have in common: run, show progress, report."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import Interrupted
+from ._options import print_json
+
+if TYPE_CHECKING:
+    from ..sweeps.sweep import Sweep
+
+
+def run_and_report(job: "Sweep", *, quiet: bool, as_json: bool) -> None:
+    """Train a sweep's rounds with a progress display, then print what came out, or where it is kept."""
+    try:
+        _run(job, silent=quiet)
+    except Interrupted:
+        click.echo(f"what was logged until now is in {job.run.path}", err=True)
+        raise
+    if as_json:
+        print_json({"run": str(job.run.path), **job.run.summary()})
+    elif quiet:
+        click.echo(job.run.path)
+    else:
+        _report(job)
+
+
+def _run(job: "Sweep", *, silent: bool) -> None:
+    if silent:
+        for _ in job.records():
+            pass
+        return
+    from ..display.progress import show_progress
+
+    with show_progress(len(job.seeds), job.config.training.epochs) as progress:
+        for record in job.records():
+            progress.advance(
+                len(record.seeds),
+                record.epoch,
+                float(record.metrics["train_loss"].mean()),
+                float(record.metrics["test_accuracy"].mean()) if "test_accuracy" in record.metrics else None,
+            )
+
+
+def _report(job: "Sweep") -> None:
+    from ..display.tables import print_final
+    from ..display.text import duration, printable
+
+    summary = job.run.summary()
+    rounds = summary["rounds"]
+    print_final(summary["final"])
+    what = f"{rounds['finished']} of {rounds['planned']} rounds finished" if rounds["planned"] > 1 else "1 round"
+    click.echo(f"\n{what}, {job.config.training.epochs} epochs, {duration(summary['seconds'])}")
+    if rounds["diverged"]:
+        click.echo(f"diverged: seeds {_listed(rounds['diverged_seeds'])}")
+    click.echo(printable(str(job.run.path)))
+    click.echo(f"figures: {', '.join(path.name for path in sorted(job.run.path.glob('*.png')))}")
+    click.echo(f"next: minidl eval {printable(str(job.run.path))}")
+
+
+def _listed(seeds: Sequence[int], most: int = 10) -> str:
+    shown = ", ".join(map(str, seeds[:most]))
+    return shown if len(seeds) <= most else f"{shown} and {len(seeds) - most} more"

@@ -1,0 +1,72 @@
+"""`minidl sweep`."""
+
+import re
+from pathlib import Path
+
+import click
+
+from . import _options as options
+
+
+class SeedRange(click.ParamType[range]):
+    """Seeds in a row, written `FIRST-LAST`."""
+
+    name = "first-last"
+
+    def convert(self, value: str | range, param: click.Parameter | None, context: click.Context | None) -> range:
+        """Return the seeds."""
+        if isinstance(value, range):
+            return value
+        match = re.fullmatch(r"(\d{1,18})-(\d{1,18})", value)
+        if not match or int(match[1]) > int(match[2]):
+            self.fail(f"{value!r} is no range of seeds; write the first and the last, such as 0-99", param, context)
+        return range(int(match[1]), int(match[2]) + 1)
+
+
+@click.command("sweep", short_help="Train a config from many seeds, and see the spread.")
+@options.config_argument
+@options.settings_option
+@click.option("--rounds", type=click.IntRange(min=1), help="How many seeds, from the config's seed on.")
+@click.option("--seeds", type=SeedRange(), help="Which seeds, such as 0-99.")
+@options.name_option
+@options.runs_dir_option
+@click.option("--workers", type=click.IntRange(min=1), help="How many processes. [default: the cores]")
+@click.option("--chunk", type=click.IntRange(min=1), help="How many rounds in one stack. [default: what fits the cache]")
+@options.device_option
+@options.quiet_option
+@options.json_option
+def command(
+    config: Path,
+    settings: tuple[str, ...],
+    rounds: int | None,
+    seeds: range | None,
+    name: str | None,
+    runs_dir: Path,
+    workers: int | None,
+    chunk: int | None,
+    device: str,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Train the file CONFIG from many seeds at once, and write one run folder with statistics over the rounds.
+
+    A round is one training from one seed. It gives the same numbers here as alone in `minidl train --seed`,
+    however many rounds, workers and chunks there are. Without --rounds and --seeds, the config's sweep.rounds
+    says how many.
+
+    \b
+    minidl sweep configs/disc.yaml
+    minidl sweep configs/disc.yaml --rounds 20 -s training.epochs=100
+    minidl sweep configs/disc.yaml --seeds 100-199 -s data_seed=round
+    """
+    if rounds is not None and seeds is not None:
+        raise click.UsageError("--rounds and --seeds exclude each other")
+    from ..sweeps.sweep import Sweep, default_seeds
+    from ..training.build import load_config
+    from ._training import run_and_report
+
+    if seeds is not None:
+        settings = options.with_shortcuts(settings, seed=seeds.start, **{"sweep.rounds": len(seeds)})
+    loaded = load_config(config, options.with_shortcuts(settings, name=name, **{"sweep.rounds": rounds}))
+    job = Sweep(loaded, default_seeds(loaded), runs_dir, workers, chunk)
+    run_and_report(job, quiet=quiet, as_json=as_json)

@@ -1,0 +1,44 @@
+"""`minidl train`."""
+
+from pathlib import Path
+
+import click
+
+from . import _options as options
+
+
+@click.command("train", short_help="Train one network from a config.")
+@options.config_argument
+@options.settings_option
+@click.option("--seed", type=click.IntRange(min=0), help="The seed of initial values and batch order.")
+@options.name_option
+@options.runs_dir_option
+@options.device_option
+@options.quiet_option
+@options.json_option
+def command(
+    config: Path,
+    settings: tuple[str, ...],
+    seed: int | None,
+    name: str | None,
+    runs_dir: Path,
+    device: str,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Train one network from the file CONFIG, and write a run folder.
+
+    The folder holds the resolved config, a table of all epochs, the weights, and figures. The same config and
+    seed give the same numbers.
+
+    \b
+    minidl train configs/disc.yaml
+    minidl train configs/disc.yaml --seed 7
+    minidl train configs/disc.yaml -s training.epochs=100 -s optimizer.sgd.lr=0.1
+    """
+    from ..sweeps.sweep import Sweep
+    from ..training.build import load_config
+    from ._training import run_and_report
+
+    loaded = load_config(config, options.with_shortcuts(settings, seed=seed, name=name))
+    run_and_report(Sweep(loaded, [loaded.seed], runs_dir), quiet=quiet, as_json=as_json)

@@ -1,0 +1,57 @@
+"""Values given on the command line: `-s optimizer.sgd.lr=0.1`."""
+
+from ..errors import InputError
+from .yaml_tree import Key, Node, read_value
+
+
+def override(root: Node, setting: str) -> None:
+    """Set one value of a config, in place. The config's components must be spelled out.
+
+    Args:
+        root: the config.
+        setting: `key.key.key=VALUE`, where an item of a list is named by its number from 0, and VALUE is YAML.
+
+    Raises:
+        InputError: the setting cannot be read, or leads through something that has no keys.
+    """
+    place = f"-s {setting}"
+    dotted, equals, text = setting.partition("=")
+    if not equals or not all(dotted.split(".")):
+        raise InputError(f"{place}: write KEY=VALUE, such as training.epochs=10")
+    *way, last = dotted.split(".")
+    node = root
+    for step in way:
+        node = _descend(node, step, place)
+    _set(node, last, read_value(text, place), place)
+
+
+def _descend(node: Node, step: str, place: str) -> Node:
+    if isinstance(node.value, list):
+        return node.value[_index(node.value, step, place)]
+    if not isinstance(node.value, dict):
+        raise InputError(f"{place}: there is nothing below a single value, so {step!r} leads nowhere")
+    key = _key(node.value, step)
+    if key not in node.value:
+        _set(node, step, Node({}, place), place)
+    return node.value[key]
+
+
+def _set(node: Node, step: str, value: Node, place: str) -> None:
+    if isinstance(node.value, list):
+        node.value[_index(node.value, step, place)] = value
+    elif isinstance(node.value, dict):
+        key = _key(node.value, step)
+        node.value[key] = value
+        node.key_places[key] = place
+    else:
+        raise InputError(f"{place}: there is nothing below a single value, so {step!r} leads nowhere")
+
+
+def _key(mapping: dict[Key, Node], step: str) -> Key:
+    return next((key for key in mapping if str(key) == step), step)
+
+
+def _index(items: list[Node], step: str, place: str) -> int:
+    if step.isdecimal() and int(step[:9]) < len(items):
+        return int(step)
+    raise InputError(f"{place}: {step!r} is no item of this list; its items are 0 to {len(items) - 1}")

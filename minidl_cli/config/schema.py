@@ -1,0 +1,78 @@
+"""What a config holds."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, PlainValidator, PrivateAttr
+
+from ..errors import InputError
+from ..registry import Component, Kind, NonNegativeInt, PositiveInt, StrictModel
+from .locate import Path, place_of
+from .yaml_tree import Node
+
+Seed = Annotated[int, Field(ge=0, lt=10**18)]
+
+
+def _data_seed(value: Any) -> int | str:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if value == "round" or (whole and 0 <= value < 10**18):
+        return value  # type: ignore[no-any-return]
+    raise ValueError(f"must be a whole number from 0 on, or 'round', not {value!r}")
+
+
+DataSeed = Annotated[int | Literal["round"], PlainValidator(_data_seed, json_schema_input_type=Seed | Literal["round"])]
+
+
+class Training(StrictModel):
+    """How the network is trained."""
+
+    epochs: NonNegativeInt = Field(description="How often training goes through all samples.")
+    batch_size: PositiveInt = Field(description="How many samples each step of the optimizer sees.")
+    shuffle: bool = Field(True, description="Whether each round draws a new order of the samples for each epoch.")
+    drop_last: bool = Field(False, description="Whether a last batch that is not full is left out.")
+    dtype: Literal["float32", "float64"] = Field("float32", description="The type of all numbers in the network.")
+    log_every: PositiveInt = Field(1, description="Test and log only every so many epochs, and the last.")
+
+
+class Sweep(StrictModel):
+    """What `minidl sweep` does with the file."""
+
+    rounds: PositiveInt = Field(1, description="How many seeds, from `seed` on.")
+
+
+def _printable_name(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("must not contain control characters")
+    if name.startswith(".") or any(sign in name for sign in "/\\"):
+        raise ValueError("must not start with a dot or contain slashes: it becomes part of a folder's name")
+    return name
+
+
+class Config(StrictModel):
+    """A resolved config: everything that decides the result of a training."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_printable_name)] = Field(
+        description="The name that run folders start with; by default the config file's own."
+    )
+    seed: Seed = Field(0, description="The seed of the first round.")
+    data: Annotated[Component, Kind("dataset")] = Field(description="The dataset.")
+    data_seed: DataSeed = Field(
+        0, description="The seed that all rounds draw the data from, or `round`: each draws its own."
+    )
+    model: Annotated[list[Annotated[Component, Kind("layer")]], Field(min_length=1)] = Field(
+        description="The layers, first to last."
+    )
+    loss: Annotated[Component, Kind("loss")] = Field(description="What training minimizes.")
+    optimizer: Annotated[Component, Kind("optimizer")] = Field(description="The update rule.")
+    training: Training = Field(description="How the network is trained.")
+    sweep: Sweep = Field(Sweep(rounds=1), description="What `minidl sweep` does with the file.")
+
+    _root: Node | None = PrivateAttr(default=None)
+
+    def error(self, path: Path, problem: str) -> InputError:
+        """Return an error that names the place in the config's source, `file:line:column: key: problem`."""
+        place = place_of(self._root, path) if self._root else self.name
+        return InputError(f"{place}: {'.'.join(map(str, path))}: {problem}")
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the config with every component spelled out and every default written."""
+        return self.model_dump()

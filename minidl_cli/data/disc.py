@@ -1,0 +1,61 @@
+"""A disc in the unit square."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor
+
+from ..registry import Pair, Positive, PositiveInt
+from .dataset import Dataset, Part
+
+
+# The radius of a disc whose area is 1/2.
+HALF_THE_SQUARE = 1 / math.sqrt(2 * math.pi)
+
+
+class Disc(Dataset):
+    """Points of the unit square, labelled by whether they lie in a disc around its centre.
+
+    Points are drawn uniformly from [0, 1]². With the default radius 1 / sqrt(2 π) the disc's area is 1/2, so
+    that the classes are balanced.
+
+    Args:
+        train: the number of points to train on.
+        test: the number of points to test on.
+        inside_label: the class of the points inside.
+        target_values: the targets of a class that is absent and of one that is present, in this order.
+        radius: the disc's radius.
+
+    Raises:
+        ValueError: the target values do not ascend.
+    """
+
+    features = 2
+    classes = 2
+
+    def __init__(
+        self,
+        train: PositiveInt = 1000,
+        test: PositiveInt = 1000,
+        inside_label: Literal[0, 1] = 1,
+        target_values: Pair = (0.0, 1.0),
+        radius: Positive = HALF_THE_SQUARE,
+    ):
+        if target_values[0] >= target_values[1]:
+            raise ValueError(f"target_values must ascend, not {list(target_values)}")
+        self.sizes = {"train": train, "test": test}
+        self.inside_label, self.radius = inside_label, radius
+        self.target_values = target_values
+
+    def draw(self, generator: Generator) -> dict[str, Part]:
+        return {name: self._draw_part(size, generator) for name, size in self.sizes.items()}
+
+    def _draw_part(self, size: int, generator: Generator) -> Part:
+        points = torch.rand(2, size, dtype=torch.float64, generator=generator)
+        inside = (points - 0.5).square().sum(dim=0) <= self.radius**2
+        return Part(points, torch.where(inside, self.inside_label, 1 - self.inside_label))
+
+    def border(self) -> list[Tensor]:
+        angle = torch.linspace(0, 2 * math.pi, 181, dtype=torch.float64)
+        return [0.5 + self.radius * torch.stack([angle.cos(), angle.sin()], dim=1)]

@@ -1,0 +1,78 @@
+"""Progress of a training: a live bar on a terminal, plain lines elsewhere."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from .text import duration, number
+
+# A line every so many percent where there is no terminal.
+LINE_PERCENT = 5
+
+
+class ProgressDisplay(ABC):
+    """Shows how far a training is."""
+
+    @abstractmethod
+    def advance(self, steps: int, epoch: int, loss: float, accuracy: float | None) -> None:
+        """Show that `steps` more epochs of rounds are done.
+
+        Args:
+            steps: the number of rounds that finished one more epoch.
+            epoch: the epoch that they finished.
+            loss: the mean of their training loss.
+            accuracy: the mean of their test accuracy, if there is one.
+        """
+
+
+@contextmanager
+def show_progress(rounds: int, epochs: int) -> Iterator[ProgressDisplay]:
+    """Show the progress of a training on standard error, while the context is open."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield _Lines(rounds, epochs)
+        return
+    columns = [
+        TextColumn("{task.fields[what]}"),
+        BarColumn(bar_width=16),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[measured]}"),
+        TimeRemainingColumn(compact=True),
+    ]
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield _Bar(progress, rounds, epochs)
+
+
+class _Bar(ProgressDisplay):
+    def __init__(self, progress: Progress, rounds: int, epochs: int):
+        what = "1 round" if rounds == 1 else f"{rounds} rounds"
+        self._progress, self._epochs = progress, epochs
+        self._task = progress.add_task("", total=rounds * epochs, what=what, measured="")
+
+    def advance(self, steps: int, epoch: int, loss: float, accuracy: float | None) -> None:
+        measured = f"epoch {epoch}/{self._epochs}  {_measured(loss, accuracy)}"
+        self._progress.update(self._task, advance=steps, measured=measured)
+
+
+class _Lines(ProgressDisplay):
+    def __init__(self, rounds: int, epochs: int):
+        self._total, self._done, self._shown = rounds * epochs, 0, 0
+        self._console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        self._started = perf_counter()
+
+    def advance(self, steps: int, epoch: int, loss: float, accuracy: float | None) -> None:
+        self._done += steps
+        percent = 100 * self._done // self._total
+        if percent < self._shown + LINE_PERCENT:
+            return
+        self._shown = percent - percent % LINE_PERCENT
+        passed = duration(perf_counter() - self._started)
+        self._console.print(f"{percent:3d}%  epoch {epoch}  {_measured(loss, accuracy)}  {passed}")
+
+
+def _measured(loss: float, accuracy: float | None) -> str:
+    return f"loss {number(loss)}" + ("" if accuracy is None else f"  accuracy {number(accuracy)}")

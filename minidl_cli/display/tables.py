@@ -1,0 +1,150 @@
+"""Tables for the terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .text import number, printable, readable
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> None:
+    """Print a table to standard output.
+
+    Args:
+        headings: the columns' names.
+        rows: the cells.
+        left: how many columns, from the first on, are text and stand to the left; the others stand to the right.
+    """
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for index, heading in enumerate(headings):
+        justify = "left" if index < left else "right"
+        table.add_column(Text(heading), justify=justify, overflow="fold", header_style="bold")  # type: ignore[arg-type]
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        # A file or a pipe has no width to keep to.
+        console = Console(highlight=False, markup=False, width=1000)
+    console.print(table)
+
+
+def print_final(final: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print the statistics of all metrics: the values where there is one round, their spread where there are more."""
+    final = {name: summary for name, summary in final.items() if not _is_mse_again(name, final)}
+    single = all(summary["n"] == 1 for summary in final.values())
+    (_print_values if single else _print_spread)(final)
+
+
+def _is_mse_again(name: str, final: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Tell whether a metric is a loss that is just the mean squared error."""
+    return name.endswith("_loss") and final[name] == final.get(name.replace("_loss", "_mse"))
+
+
+def _print_values(final: Mapping[str, Mapping[str, Any]]) -> None:
+    parts = list(dict.fromkeys(name.partition("_")[0] for name in final))
+    metrics = list(dict.fromkeys(name.partition("_")[2] for name in final))
+    rows = [[part, *(number(final[f"{part}_{metric}"]["mean"]) for metric in metrics)] for part in parts]
+    print_table(["", *(_title(metric) for metric in metrics)], rows)
+
+
+def _print_spread(final: Mapping[str, Mapping[str, Any]]) -> None:
+    headings = ["", "mean", "std", "CV", "95% interval", "median", "min", "max"]
+    rows = []
+    for name, summary in final.items():
+        low, high = summary.get("ci95", (None, None))
+        values = [number(summary.get(key)) for key in ("mean", "std")]
+        cells = [number(summary.get("cv"), 3), f"{number(low)}–{number(high)}"]
+        cells += [number(summary.get(key)) for key in ("median", "min", "max")]
+        rows.append([_title(name.replace("_", " ")), *values, *cells])
+    print_table(headings, rows)
+
+
+def print_runs(runs: Sequence[Mapping[str, Any]]) -> None:
+    """Print a list of runs, as `runs.listing` describes them."""
+    rows = []
+    for run in runs:
+        rounds, final = run["rounds"] or {}, run["final"]
+        counted = f"{rounds['finished']}/{rounds['planned']}" if rounds else run["status"]
+        values = [_mean_and_deviation(final.get(name, {})) for name in ("test_accuracy", "test_mse")]
+        made = run["made"].replace("T", " ")[5:16]
+        rows.append([run["id"], run["config"], counted, *values, made])
+    print_table(["run", "config", "rounds", "accuracy", "MSE", "made"], rows, left=2)
+    for run in runs:
+        if run["problem"]:
+            print(printable(f"broken: {run['problem']}"))
+
+
+def print_components(kinds: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+    """Print all components by kind, as `Registry.describe` gives them."""
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    for kind, components in kinds.items():
+        console.print(Text(f"{kind}", style="bold"))
+        for name, component in components.items():
+            arguments = [_argument(key, about) for key, about in component["arguments"].items()]
+            written = f"{name}: {{{', '.join(arguments)}}}" if arguments else name
+            console.print(f"  {written}\n      {component['summary']}")
+
+
+def _argument(name: str, about: Mapping[str, Any]) -> str:
+    return name if "default" not in about else f"{name}: {_brief(about['default'])}"
+
+
+def print_outline(outline: Mapping[str, Any]) -> None:
+    """Print the layers of a config and the memory that its rounds take, as `sweeps.outline` describes them."""
+    print(printable(f"data: {_brief(outline['data'])}\n"))
+    rows = [["", "inputs", str(outline["inputs"]), ""]]
+    for index, layer in enumerate(outline["layers"]):
+        shapes = " + ".join("×".join(map(str, shape)) for shape in layer["parameters"].values())
+        count = f"{layer['count']:,} ({shapes})" if shapes else ""
+        rows.append([str(index), layer["layer"], str(layer["outputs"]), count])
+    print_table(["", "layer", "outputs", "parameters"], rows, left=2)
+    memory, rounds = outline["memory"], outline["rounds"]
+    print(printable(f"\nloss: {_brief(outline['loss'])}"))
+    print(printable(f"optimizer: {_brief(outline['optimizer'])}"))
+    print(f"parameters: {outline['parameters']:,} in each round")
+    print(
+        f"memory: about {readable(memory['total'])} for {rounds} round{'s' * (rounds > 1)}, in {memory['workers']} "
+        f"process{'es' * (memory['workers'] > 1)} with stacks of {memory['rounds_per_stack']}"
+    )
+    parts = ", ".join(f"{name} {readable(memory[name])}" for name in ("vectors", "activations", "samples"))
+    print(f"        ({parts}; PyTorch itself takes about 0.3 GB for each process)")
+
+
+def _brief(value: Any) -> str:
+    """Return plain data as YAML in flow style would show it."""
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{key}: {_brief(each)}" for key, each in value.items())
+        return f"{{{inner}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_brief, value))}]"
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def print_gradient_check(comparisons: Sequence[Mapping[str, Any]]) -> None:
+    """Print the deviations of derived gradients from their yardsticks, as `reference.gradient_check` finds them."""
+    rows = [
+        [
+            each["part"],
+            each["by"],
+            f"{each['differences']} of {each['size']}",
+            f"{each['difference_error']:.1e}",
+            f"{each['autograd_error']:.1e}",
+            "" if each["passed"] else "wrong",
+        ]
+        for each in comparisons
+    ]
+    print_table(["derivative of", "by", "checked", "differences", "autograd", ""], rows, left=2)
+
+
+def _mean_and_deviation(summary: Mapping[str, Any]) -> str:
+    if "mean" not in summary:
+        return ""
+    deviation = f"±{summary['std']:.3f}" if "std" in summary else ""
+    return f"{summary['mean']:.3f}{deviation}"
+
+
+def _title(name: str) -> str:
+    return name.replace("mse", "MSE")

@@ -1,0 +1,38 @@
+"""Text and numbers as a terminal shows them."""
+
+
+def printable(text: str) -> str:
+    """Return text with everything but plain characters and line ends escaped: it may come from a stranger."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text)
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Return a number for a table: fixed decimals where that shows something, an exponent otherwise."""
+    if value is None:
+        return "–"
+    if value == 0 or 10 ** (1 - digits) <= abs(value) < 10**5:
+        return f"{value:.{digits}f}"
+    return f"{value:.{digits - 2}e}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a person would say it: 0.8 s, 12 s, 3:05 min, 2:10 h."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02} h"
+
+
+def readable(size: int) -> str:
+    """Return a number of bytes in a unit that suits it, such as `3.4 MB`."""
+    value, units = float(size), iter(["B", "kB", "MB", "GB", "TB", "PB"])
+    unit = next(units)
+    for larger in units:
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"

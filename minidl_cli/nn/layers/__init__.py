@@ -1,0 +1,1 @@
+"""The layers. A file's name is the layer's name in YAML."""

@@ -1,0 +1,53 @@
+"""The linear layer."""
+
+import torch
+from torch import Tensor
+
+from ...registry import PositiveInt
+from ..initializers.torch_default import TorchDefault
+from ..layer import Initializer, Layer, Parameter
+from ..product import affine, matmul
+
+TORCH_DEFAULT = TorchDefault()
+
+
+class Linear(Layer):
+    """The linear layer s = W x + b.
+
+    With δ = dL/ds, the chain rule over s_i = Σ_j W_ij x_j + b_i gives for a batch of columns
+
+        dL/dW = δ xᵀ        dL/db = Σ_batch δ        dL/dx = Wᵀ δ
+
+    W is `[rounds, out, in]`, b `[rounds, out]`, x `[rounds, in, batch]`, s and δ `[rounds, out, batch]`.
+    Source: Goodfellow, Bengio, Courville, Deep Learning (2016), section 6.5.
+
+    Args:
+        out_features: the number of outputs.
+        bias: whether b is there.
+        init: the distribution of W's initial values; b's are always PyTorch's default.
+    """
+
+    weight: Parameter
+    bias: Parameter | None = None
+
+    def __init__(self, out_features: PositiveInt, bias: bool = True, init: Initializer = TORCH_DEFAULT):
+        self.out_features, self.has_bias, self.init = out_features, bias, init
+
+    def connect(self, in_features: int) -> int:
+        fans = in_features, self.out_features
+        self.weight = Parameter((self.out_features, in_features), self.init, *fans)
+        if self.has_bias:
+            self.bias = Parameter((self.out_features,), TORCH_DEFAULT, *fans)
+        return self.out_features
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.x = x
+        if self.bias is None:
+            return matmul(self.weight.value, x)
+        return affine(self.weight.value, x, self.bias.value)
+
+    def backward(self, grad: Tensor) -> Tensor:
+        matmul(grad, self.x.mT, out=self.weight.grad)
+        if self.bias is not None:
+            torch.sum(grad, dim=2, out=self.bias.grad)
+        return matmul(self.weight.value.mT, grad)

@@ -1,0 +1,21 @@
+"""The rectified linear unit."""
+
+from torch import Tensor
+
+from ..layer import Layer
+
+
+class ReLU(Layer):
+    """The rectified linear unit y = max(0, x), element by element.
+
+    dy/dx is 1 where x > 0, which is where y > 0, and 0 elsewhere; at the kink we take 0, as PyTorch does.
+    Input and output are `[rounds, features, batch]`.
+    Source: Nair, Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines (2010).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.y = x.clamp(min=0)
+        return self.y
+
+    def backward(self, grad: Tensor) -> Tensor:
+        return grad * (self.y > 0)

@@ -1,0 +1,1 @@
+"""The losses. A file's name is the loss's name in YAML."""

@@ -1,0 +1,62 @@
+"""Batched matrix products whose bits do not depend on how many rounds are stacked.
+
+PyTorch hands a lone product with one column to another kernel (a matrix-vector product), which rounds differently
+from the batched one. A lone round with one column is therefore computed as two copies. All other sizes agree, given
+the kernels that `MKL_CBWR` selects; `stacking_is_exact` checks that on the machine at hand.
+"""
+
+import torch
+from torch import Tensor
+
+
+def matmul(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
+    """Return the product a b of each round: `[rounds, m, k]` times `[rounds, k, n]` gives `[rounds, m, n]`.
+
+    Args:
+        a: the left factors.
+        b: the right factors.
+        out: where to write the product; a new tensor by default.
+    """
+    if _is_lone_column(b):
+        product = torch.bmm(_twice(a), _twice(b))[:1]
+        return product if out is None else out.copy_(product)
+    return torch.bmm(a, b) if out is None else torch.bmm(a, b, out=out)
+
+
+def affine(weight: Tensor, x: Tensor, bias: Tensor) -> Tensor:
+    """Return W x + b of each round.
+
+    Args:
+        weight: `[rounds, out, in]`.
+        x: `[rounds, in, batch]`.
+        bias: `[rounds, out]`.
+    """
+    column = bias.unsqueeze(2)
+    if _is_lone_column(x):
+        return torch.baddbmm(_twice(column), _twice(weight), _twice(x))[:1]
+    return torch.baddbmm(column, weight, x)
+
+
+def _is_lone_column(matrix: Tensor) -> bool:
+    return matrix.shape[0] == 1 and matrix.shape[2] == 1
+
+
+def _twice(matrix: Tensor) -> Tensor:
+    return matrix.expand(2, -1, -1)
+
+
+def stacking_is_exact() -> bool:
+    """Tell whether this machine's products give each round the same bits at every place in a stack.
+
+    They do not where PyTorch's matrix library ignores `MKL_CBWR`, or read its environment before it was set.
+    """
+    numbers = torch.Generator().manual_seed(0)
+    for rows, inner, columns in [(25, 25, 20), (1, 25, 20), (64, 1, 9), (25, 2, 1), (13, 7, 5)]:
+        a = torch.randn(5, rows, inner, generator=numbers)
+        b = torch.randn(5, inner, columns, generator=numbers)
+        for left, right in [(a, b), (a.mT.contiguous().mT, b), (a, b.mT.contiguous().mT)]:
+            stacked = matmul(left, right)
+            alone = torch.cat([matmul(left[i : i + 1].clone(), right[i : i + 1].clone()) for i in range(5)])
+            if not torch.equal(stacked, alone):
+                return False
+    return True

@@ -1,0 +1,24 @@
+"""Random numbers as a pure function of what they are for.
+
+There is no generator state to carry along or to save: whoever needs random numbers asks for the generator of a
+seed, a purpose and an epoch, and always gets the same ones. The global generator is never touched.
+"""
+
+import hashlib
+from typing import Literal
+
+import torch
+
+Purpose = Literal["data", "parameters", "order"]
+
+
+def generator(seed: int, purpose: Purpose, epoch: int = 0) -> torch.Generator:
+    """Return a fresh CPU generator for one purpose.
+
+    Args:
+        seed: the seed of the round (or of the data).
+        purpose: what the numbers are drawn for, so that one use never shifts the numbers of another.
+        epoch: the epoch that they are drawn for, from 1; 0 for what is drawn once.
+    """
+    digest = hashlib.blake2b(f"{seed}/{purpose}/{epoch}".encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest))

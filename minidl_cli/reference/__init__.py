@@ -1,0 +1,1 @@
+"""The yardsticks: what the derived gradients are held against. Only here may autograd be used."""

@@ -1,0 +1,194 @@
+"""Derived gradients against central differences and against autograd.
+
+Every derivative is checked where it is used: on samples of the config's data, with its initial parameters and the
+gradients that come down from the loss, in double precision. First each layer alone, then the whole network.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..config.schema import Config
+from ..nn.layer import Layer, Parameter
+from ..nn.loss import Loss
+from ..nn.sequential import Sequential
+from ..training.build import build
+
+TOLERANCE = 1e-6
+
+# Of a larger tensor, this many derivatives are drawn and checked by differences; autograd checks all.
+MOST_DIFFERENCES = 1000
+COPIES_AT_ONCE = 100
+
+STEP = 1e-5
+# Where a function bends this much within one step, relative to its largest slope, there is a kink.
+KINK = 1e-4
+
+# Takes values by name, each `[copies, *shape]`, and returns a number for each copy, `[copies]`.
+Function = Callable[[Mapping[str, Tensor]], Tensor]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far one derived gradient is from its yardsticks.
+
+    Attributes:
+        part: what was differentiated, such as `0 linear`, `loss mse`, or `network`.
+        by: with respect to what, such as `weight` or `input`.
+        size: the number of derivatives.
+        differences: how many of them were checked by differences: not those beyond `MOST_DIFFERENCES`, nor those
+            at a kink, where there is no derivative.
+        difference_error: the largest deviation from central differences, relative to the largest derivative.
+        autograd_error: the same, from autograd.
+    """
+
+    part: str
+    by: str
+    size: int
+    differences: int
+    difference_error: float
+    autograd_error: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether both deviations are within the tolerance. (NaN is not.)"""
+        return self.difference_error <= TOLERANCE and self.autograd_error <= TOLERANCE
+
+
+def check_gradients(config: Config, batch: int = 10) -> list[Comparison]:
+    """Check all derived gradients of a config's network and loss.
+
+    Args:
+        config: its model, loss and data are used, in float64 whatever `training.dtype` says.
+        batch: the number of training samples to use.
+
+    Raises:
+        InputError: the layers do not fit each other or the data.
+    """
+    training = config.training.model_copy(update={"dtype": "float64"})
+    task = build(config.model_copy(update={"training": training}))
+    network, loss = task.network, task.loss
+    network.allocate(1, task.dtype)
+    network.initialize([config.seed])
+    samples = task.samples([config.seed])["train"]
+    x, target = samples.inputs[:, :, :batch], samples.targets[:, :, :batch]
+
+    inputs = [x]
+    for layer in network.layers:
+        inputs.append(layer.forward(inputs[-1]))
+    grad = loss.backward(inputs[-1], target)
+    comparisons = list(
+        _compare(f"loss {config.loss.name}", _loss_function(loss, target), {"output": inputs[-1]}, {"output": grad})
+    )
+    for index in reversed(range(len(network.layers))):
+        layer, part = network.layers[index], f"{index} {config.model[index].name}"
+        function = _layer_function(layer, grad)
+        values = {"input": inputs[index]} | {name: each.value for name, each in layer.parameters().items()}
+        grad = layer.backward(grad)
+        derived = {"input": grad} | {name: each.grad for name, each in layer.parameters().items()}
+        comparisons = [*_compare(part, function, values, derived), *comparisons]
+    parameters = dict(network.named_parameters())
+    values = {name: parameter.value for name, parameter in parameters.items()}
+    derived = {name: parameter.grad for name, parameter in parameters.items()}
+    return [*comparisons, *_compare("network", _network_function(network, loss, x, target), values, derived)]
+
+
+def _loss_function(loss: Loss, target: Tensor) -> Function:
+    return lambda values: loss.total(values["output"], target)
+
+
+def _layer_function(layer: Layer, grad: Tensor) -> Function:
+    """The layer's output, weighted with dL/d(output): its derivatives are those of the loss."""
+
+    def function(values: Mapping[str, Tensor]) -> Tensor:
+        with _replaced(layer.parameters(), values):
+            return (layer.forward(values["input"]) * grad).sum(dim=(1, 2))
+
+    return function
+
+
+def _network_function(network: Sequential, loss: Loss, x: Tensor, target: Tensor) -> Function:
+    def function(values: Mapping[str, Tensor]) -> Tensor:
+        copies = len(next(iter(values.values())))
+        with _replaced(dict(network.named_parameters()), values):
+            return loss.total(network.forward(x.expand(copies, -1, -1)), target)
+
+    return function
+
+
+@contextmanager
+def _replaced(parameters: Mapping[str, Parameter], values: Mapping[str, Tensor]) -> Iterator[None]:
+    """Give parameters other values for a while: as many rounds as there are copies."""
+    before = {name: parameter.value for name, parameter in parameters.items()}
+    for name, parameter in parameters.items():
+        parameter.value = values[name]
+    try:
+        yield
+    finally:
+        for name, parameter in parameters.items():
+            parameter.value = before[name]
+
+
+def _compare(
+    part: str, function: Function, values: Mapping[str, Tensor], derived: Mapping[str, Tensor]
+) -> Iterator[Comparison]:
+    """Compare derivatives of a function with its differences and with autograd.
+
+    Args:
+        part: what the function is.
+        function: the function.
+        values: where it is differentiated, each `[1, *shape]`.
+        derived: its derivatives there, each `[1, *shape]`.
+    """
+    for name, value in values.items():
+        expected = _by_autograd(function, values, name)
+        # The sizes of a derivative and of its deviation are told by its largest entries; all zero is exact.
+        scale = max(float(expected.abs().max()), torch.finfo(value.dtype).tiny)
+        chosen, slopes = _by_differences(function, values, name, scale)
+        deviation = (derived[name].flatten()[chosen] - slopes).abs()
+        yield Comparison(
+            part=part,
+            by=name,
+            size=value.numel(),
+            differences=len(chosen),
+            difference_error=float(deviation.max()) / scale if len(chosen) else 0.0,
+            autograd_error=float((derived[name] - expected).abs().max()) / scale,
+        )
+
+
+def _by_autograd(function: Function, values: Mapping[str, Tensor], name: str) -> Tensor:
+    """Return all derivatives with respect to one value, `[1, *shape]`."""
+    leaf = values[name].detach().clone().requires_grad_()
+    (found,) = torch.autograd.grad(function({**values, name: leaf}).sum(), leaf, materialize_grads=True)
+    return found
+
+
+def _by_differences(
+    function: Function, values: Mapping[str, Tensor], name: str, scale: float
+) -> tuple[Tensor, Tensor]:
+    """Return central differences with respect to the entries of one value.
+
+    Returns:
+        The places of the entries in the flattened value, those at kinks left out, and their derivatives.
+    """
+    size = values[name].numel()
+    entries = torch.randperm(size, generator=torch.Generator().manual_seed(0))[:MOST_DIFFERENCES]
+    step = STEP * max(1.0, float(values[name].abs().max()))
+    chosen, slopes = [], []
+    for some in torch.split(entries, COPIES_AT_ONCE):
+        here, above, below = (_moved(function, values, name, some, by) for by in (0.0, step, -step))
+        smooth = (above - 2 * here + below).abs() / (2 * step) <= KINK * scale
+        chosen.append(some[smooth])
+        slopes.append(((above - below) / (2 * step))[smooth])
+    return torch.cat(chosen), torch.cat(slopes)
+
+
+def _moved(function: Function, values: Mapping[str, Tensor], name: str, entries: Tensor, by: float) -> Tensor:
+    """Return the function's values `[entries]` where each entry in turn is moved: one copy for each."""
+    copies = {key: value.expand(len(entries), *value.shape[1:]) for key, value in values.items()}
+    moved = copies[name].clone()
+    moved.view(len(entries), -1)[torch.arange(len(entries)), entries] += by
+    return function({**copies, name: moved})

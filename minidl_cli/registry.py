@@ -1,0 +1,209 @@
+"""Components by kind and name, and what a config may say of each: a constructor's signature is its schema.
+
+A component is a class that a config can name: a dataset, layer, loss, optimizer or initializer. Each stands in a
+module of its own in the package of its kind, and the module's name is the component's name in YAML.
+"""
+
+import inspect
+import pkgutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from types import ModuleType
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict, create_model
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+PositiveInt = Annotated[int, Field(gt=0)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Pair = Annotated[tuple[float, float], Strict(False)]  # YAML knows lists only
+
+
+class StrictModel(BaseModel):
+    """Values of exactly the declared types, no unknown keys, no NaN or infinity."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
+
+
+@dataclass(frozen=True)
+class Component:
+    """A component as a config names it: the name, and every argument of its constructor."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def spelled_out(self) -> dict[str, Any] | str:
+        """Return the form in which a resolved config writes it: a name, or a name with all arguments."""
+        if not self.arguments:
+            return self.name
+        return {self.name: {key: _plain(value) for key, value in self.arguments.items()}}
+
+
+def _plain(value: Any) -> Any:
+    return value.spelled_out() if isinstance(value, Component) else value
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Marks a field of a pydantic model as a component: `Annotated[Component, Kind("loss")]`.
+
+    The model is validated with `context={"registry": ...}`.
+    """
+
+    name: str
+
+    JSON_SCHEMA_KEY = "x-component-kind"
+
+    @staticmethod
+    def of(declared: FieldInfo) -> str | None:
+        """Return the kind of component that a field holds, or None where it holds something else."""
+        return next((mark.name for mark in declared.metadata if isinstance(mark, Kind)), None)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def validate(value: Any, info: core_schema.ValidationInfo[dict[str, "Registry"]]) -> Component:
+            return info.context["registry"].component(self.name, value)
+
+        return core_schema.with_info_plain_validator_function(
+            validate, serialization=core_schema.plain_serializer_function_ser_schema(_plain)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {self.JSON_SCHEMA_KEY: self.name}
+
+
+class ComponentType:
+    """One class that configs can name.
+
+    Attributes:
+        name: as YAML writes it, such as `linear`.
+        cls: the class.
+    """
+
+    def __init__(self, name: str, cls: type, kinds: Mapping[type, str]):
+        self.name, self.cls = name, cls
+        self._kinds = kinds
+
+    @cached_property
+    def arguments(self) -> type[StrictModel]:
+        """A pydantic model of the constructor's parameters."""
+        parameters = inspect.signature(self.cls).parameters
+        hints = get_type_hints(self.cls.__init__, include_extras=True) if parameters else {}  # type: ignore[misc]
+        fields: dict[str, Any] = {
+            name: (self._annotation(hints[name]), self._default(parameter.default))
+            for name, parameter in parameters.items()
+        }
+        return create_model(self.cls.__name__, __base__=StrictModel, **fields)
+
+    @cached_property
+    def form(self) -> type[StrictModel]:
+        """A pydantic model of the component spelled out: `{name: {argument: value}}`."""
+        fields: dict[str, Any] = {self.name: (self.arguments, ...)}
+        return create_model(self.name, __base__=StrictModel, **fields)
+
+    def _annotation(self, hint: Any) -> Any:
+        """A parameter that takes an object of a component's class is a component in the config."""
+        return Annotated[Component, Kind(self._kinds[hint])] if hint in self._kinds else hint
+
+    def _default(self, default: Any) -> Any:
+        if default is inspect.Parameter.empty:
+            return ...
+        return Component(_name(type(default))) if type(default).__base__ in self._kinds else default
+
+    @property
+    def first_argument(self) -> str | None:
+        """The parameter that `name: value` sets, if there is one."""
+        return next(iter(self.arguments.model_fields), None)
+
+    def described_arguments(self) -> dict[str, dict[str, Any]]:
+        """Return the arguments by name: whether each is required, or else its default as a config writes it."""
+        return {
+            name: {"required": True} if declared.is_required() else {"default": _plain(declared.default)}
+            for name, declared in self.arguments.model_fields.items()
+        }
+
+    @property
+    def summary(self) -> str:
+        """The first line of the class's docstring."""
+        return (inspect.getdoc(self.cls) or "").partition("\n")[0]
+
+
+class Registry:
+    """All component types, by kind and name.
+
+    Attributes:
+        types: for each kind, its component types by name.
+    """
+
+    def __init__(self) -> None:
+        self.types: dict[str, dict[str, ComponentType]] = {}
+        self._kinds: dict[type, str] = {}
+
+    def add_package(self, kind: str, base: type, package: ModuleType) -> None:
+        """Register the classes derived from `base` that the modules of `package` define."""
+        self._kinds[base] = kind
+        self.types[kind] = {
+            _name(cls): ComponentType(_name(cls), cls, self._kinds)
+            for module in _modules(package)
+            for cls in vars(module).values()
+            if inspect.isclass(cls) and issubclass(cls, base) and cls.__module__ == module.__name__ and cls is not base
+        }
+
+    def component(self, kind: str, value: Any) -> Component:
+        """Return the component that a spelled-out value (`{name: {argument: value}}`) describes.
+
+        Raises:
+            PydanticCustomError: there is no such component, or its arguments contradict each other.
+            ValidationError: its arguments are wrong.
+        """
+        if isinstance(value, Component):
+            return value
+        if not isinstance(value, dict) or not value:
+            raise PydanticCustomError("component_form", f"must be a {kind}: a name, or a name and its arguments")
+        if len(value) > 1:
+            names = ", ".join(map(str, value))
+            raise PydanticCustomError("component_form", "{problem}", {"problem": f"one {kind} only, not {names}"})
+        name = next(iter(value))
+        if name not in self.types[kind]:
+            raise PydanticCustomError("unknown_component", f"no such {kind}", {"kind": kind, "name": str(name)})
+        form = self.types[kind][name].form.model_validate(value, context={"registry": self})
+        arguments = getattr(form, name)
+        component = Component(name, {key: getattr(arguments, key) for key in type(arguments).model_fields})
+        try:
+            self.make(kind, component)
+        except ValueError as error:
+            raise PydanticCustomError("contradiction", "{problem}", {"problem": f"{name}: {error}"}) from error
+        return component
+
+    def describe(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Return for each kind and name what the component is, and its arguments as a config writes them."""
+        return {
+            kind: {
+                name: {"summary": known.summary, "arguments": known.described_arguments()}
+                for name, known in sorted(types.items())
+            }
+            for kind, types in self.types.items()
+        }
+
+    def make(self, kind: str, component: Component) -> Any:
+        """Construct the object that a validated component describes."""
+        of = self.types[kind][component.name]
+        arguments = dict(component.arguments)
+        for key, value in arguments.items():
+            nested = Kind.of(of.arguments.model_fields[key])
+            if nested:
+                arguments[key] = self.make(nested, value)
+        return of.cls(**arguments)
+
+
+def _name(cls: type) -> str:
+    return cls.__module__.rpartition(".")[2]
+
+
+def _modules(package: ModuleType) -> Iterator[ModuleType]:
+    for found in pkgutil.iter_modules(package.__path__):
+        yield import_module(f"{package.__name__}.{found.name}")

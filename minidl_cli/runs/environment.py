@@ -1,0 +1,44 @@
+"""What a run depended on besides its config."""
+
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from typing import Any
+
+PACKAGES = ("torch", "numpy", "scipy", "pyyaml", "pydantic", "safetensors", "click", "rich", "matplotlib")
+
+
+def environment(minidl_version: str, device: str, workers: int) -> dict[str, Any]:
+    """Return what `environment.json` holds: versions, the command line, the git commit, the machine."""
+    return {
+        "minidl": minidl_version,
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "command": sys.argv,
+        "git": _git(),
+        "platform": platform.platform(),
+        "cpu": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "device": device,
+        "workers": workers,
+        "threads_per_worker": 1,
+        "mkl_cbwr": os.environ.get("MKL_CBWR"),
+    }
+
+
+def _git() -> dict[str, Any] | None:
+    """The commit of the folder that the command was given in, and whether files were changed since."""
+    commit = _output("git", "rev-parse", "HEAD")
+    if commit is None:
+        return None
+    return {"commit": commit, "dirty": bool(_output("git", "status", "--porcelain", "--untracked-files=no"))}
+
+
+def _output(*command: str) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

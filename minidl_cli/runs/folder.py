@@ -1,0 +1,195 @@
+"""The run folder."""
+
+import csv
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from .atomic import sync_folder, write_atomically
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+DEFAULT_RUNS_DIR = Path("runs")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder.
+
+    Attributes:
+        path: where it is.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, runs_dir: Path, name: str, files: Mapping[str, str]) -> "Run":
+        """Make a new run folder, with its first files, in one step.
+
+        Args:
+            runs_dir: the folder of runs; made if it is not there.
+            name: what the run's id starts with.
+            files: the contents of the first files, by name.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
+        try:
+            runs_dir.mkdir(parents=True, exist_ok=True)
+            while True:
+                run_id = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+                if not (runs_dir / run_id).exists() and (made := _make(runs_dir, run_id, files)):
+                    return cls(made)
+        except OSError as error:
+            raise InputError(f"{runs_dir}: a run cannot be written there: {error.strerror or error}") from error
+
+    @classmethod
+    def find(cls, reference: str, runs_dir: Path = DEFAULT_RUNS_DIR) -> "Run":
+        """Return the run that a path, an id or the word `latest` refers to.
+
+        Raises:
+            InputError: there is no such run.
+        """
+        if reference == "latest":
+            runs = cls.all(runs_dir)
+            if not runs:
+                raise InputError(f"there are no runs in {runs_dir}")
+            return runs[-1]
+        for path in (Path(reference), runs_dir / reference):
+            if (path / "config.yaml").is_file():
+                return cls(path)
+        if Path(reference).is_dir():
+            raise InputError(f"{reference}: is not a run: it has no config.yaml")
+        raise InputError(f"{reference}: no such run; `minidl runs` lists those in {runs_dir}")
+
+    @classmethod
+    def all(cls, runs_dir: Path) -> "list[Run]":
+        """Return the runs in a folder, oldest first."""
+        if not runs_dir.is_dir():
+            return []
+        paths = [path for path in runs_dir.iterdir() if (path / "config.yaml").is_file()]
+        return sorted(map(cls, paths), key=lambda run: (run.made_at, run.id))
+
+    @property
+    def id(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def name(self) -> str:
+        """The name of the config: the id without the time and the four digits that `create` appends."""
+        return self.id.rsplit("-", 3)[0]
+
+    @property
+    def made_at(self) -> float:
+        """When the folder was made, in seconds since the epoch."""
+        return self.config_path.stat().st_mtime
+
+    @property
+    def config_path(self) -> Path:
+        """The resolved config."""
+        return self.path / "config.yaml"
+
+    @property
+    def metrics_path(self) -> Path:
+        """The table with a row for each seed and epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the training came to its end."""
+        return (self.path / "summary.json").is_file()
+
+    def summary(self) -> dict[str, Any]:
+        """Return the content of `summary.json`.
+
+        Raises:
+            InputError: it is not there, as when the run was interrupted, or cannot be read.
+        """
+        content: dict[str, Any] = self._read_json("summary.json")
+        return content
+
+    def environment(self) -> dict[str, Any]:
+        """Return the content of `environment.json`."""
+        content: dict[str, Any] = self._read_json("environment.json")
+        return content
+
+    def _read_json(self, name: str) -> Any:
+        try:
+            return json.loads((self.path / name).read_bytes())
+        except FileNotFoundError:
+            raise InputError(f"{self.path}: has no {name}: the run has not finished, or was interrupted") from None
+        except (OSError, ValueError, RecursionError) as error:
+            raise InputError(f"{self.path / name}: cannot be read: {error}") from error
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write a JSON file (which may not hold NaN)."""
+        write_atomically(self.path / name, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+    def write_rounds(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write `rounds.csv`, a row for each mapping from column to value."""
+        lines = [",".join(rows[0])]
+        lines += [",".join("" if value is None else str(value) for value in row.values()) for row in rows]
+        write_atomically(self.path / "rounds.csv", "\n".join(lines) + "\n")
+
+    def rounds(self) -> list[dict[str, str]]:
+        """Return the rows of `rounds.csv`, as text by column.
+
+        Raises:
+            InputError: it is not there or cannot be read.
+        """
+        try:
+            with (self.path / "rounds.csv").open(newline="", encoding="utf-8") as file:
+                return list(csv.DictReader(file))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.path / 'rounds.csv'}: cannot be read: {error}") from error
+
+    def write_weights(self, name: str, weights: Mapping[str, "Tensor"]) -> None:
+        """Write named tensors to `weights/{name}.safetensors`."""
+        from safetensors.torch import save
+
+        folder = self.path / "weights"
+        folder.mkdir(exist_ok=True)
+        write_atomically(folder / f"{name}.safetensors", save(dict(weights)))
+
+    def weights(self, name: str = "last") -> "dict[str, Tensor]":
+        """Return the named tensors of `weights/{name}.safetensors`.
+
+        Raises:
+            InputError: the file is not there, or is damaged.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+
+        path = self.path / "weights" / f"{name}.safetensors"
+        try:
+            return load(path.read_bytes())
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"{path}: cannot be read: {error}") from error
+
+
+def _make(runs_dir: Path, run_id: str, files: Mapping[str, str]) -> Path | None:
+    """Fill a hidden folder, then give it its name; None where another process was faster."""
+    hidden, path = runs_dir / f".{run_id}.partial", runs_dir / run_id
+    try:
+        hidden.mkdir()
+    except FileExistsError:
+        return None
+    try:
+        for name, content in files.items():
+            write_atomically(hidden / name, content)
+        os.rename(hidden, path)
+    except BaseException:
+        shutil.rmtree(hidden, ignore_errors=True)
+        raise
+    sync_folder(runs_dir)
+    return path
+

@@ -1,0 +1,1 @@
+"""Which rounds run where, and what becomes of them: a run folder."""

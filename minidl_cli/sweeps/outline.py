@@ -1,0 +1,58 @@
+"""What a config would train, told without training."""
+
+from math import prod
+from typing import Any
+
+from ..config.schema import Config
+from ..registry import Component
+from ..training.build import build
+from ..training.memory import estimate
+from .workers import default_workers, plan
+
+
+def outline(config: Config) -> dict[str, Any]:
+    """Return the layers of a config with output shapes and parameters, and the memory that its rounds take.
+
+    Returns:
+        `name`, `data`, `inputs`, `layers` (each with `layer`, `arguments`, `outputs`, `parameters`: shapes by
+        name, `count`), `loss`, `optimizer`, `parameters` (all of one round), `rounds`, and `memory`: `workers`,
+        `rounds_per_stack`, and the bytes of `vectors`, `activations`, `samples` and their `total` while all workers
+        train.
+
+    Raises:
+        InputError: the layers do not fit each other or the data.
+    """
+    task = build(config)
+    rounds = config.sweep.rounds
+    chunks = plan(task, range(rounds), default_workers())
+    workers = min(default_workers(), len(chunks))
+    memory = estimate(task, len(chunks[0]))
+    layers = []
+    for component, layer, outputs in zip(config.model, task.network.layers, task.network.widths[1:], strict=True):
+        shapes = {name: list(parameter.shape) for name, parameter in layer.parameters().items()}
+        count = sum(prod(shape) for shape in shapes.values())
+        layers.append({**_described(component), "outputs": outputs, "parameters": shapes, "count": count})
+    return {
+        "name": config.name,
+        "data": config.data.spelled_out(),
+        "inputs": task.network.widths[0],
+        "layers": layers,
+        "loss": config.loss.spelled_out(),
+        "optimizer": config.optimizer.spelled_out(),
+        "parameters": task.network.parameter_count(),
+        "rounds": rounds,
+        "memory": {
+            "workers": workers,
+            "rounds_per_stack": len(chunks[0]),
+            "vectors": memory.vectors * workers,
+            "activations": memory.activations * workers,
+            "samples": memory.samples * workers,
+            "total": memory.total * workers,
+        },
+    }
+
+
+def _described(component: Component) -> dict[str, Any]:
+    spelled_out = component.spelled_out()
+    arguments = {} if isinstance(spelled_out, str) else spelled_out[component.name]
+    return {"layer": component.name, "arguments": arguments}

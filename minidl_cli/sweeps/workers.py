@@ -1,0 +1,134 @@
+"""Training the rounds of a config in chunks, in this process or in several."""
+
+import os
+import signal
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import ceil
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+
+import torch
+
+from ..config.schema import Config
+from ..errors import TrainingError
+from ..training.build import Task, build
+from ..training.memory import vector_bytes
+from ..training.trainer import EpochRecord, Round, Trainer
+
+Chunk = Sequence[int]
+Event = EpochRecord | Round
+
+# What one core keeps close at hand. A stack whose vectors are larger waits for memory at every step.
+CACHE_BYTES = 2**20
+
+
+def plan(task: Task, seeds: Sequence[int], workers: int, size: int | None = None) -> list[Chunk]:
+    """Divide rounds into chunks, each of which trains as one stack.
+
+    Args:
+        task: what they train.
+        seeds: the rounds.
+        workers: the number of processes.
+        size: the rounds of a chunk; by default as many as the cache holds, and a chunk or more for each worker.
+    """
+    if size is None:
+        stacks = ceil(len(seeds) * vector_bytes(task) / CACHE_BYTES)
+        size = ceil(len(seeds) / (ceil(stacks / workers) * workers))
+    return [seeds[start : start + size] for start in range(0, len(seeds), size)]
+
+
+def train_chunks(config: Config, chunks: Sequence[Chunk], workers: int) -> Iterator[Event]:
+    """Train chunks of rounds, and yield their epoch records as they come, and each round when it is done.
+
+    Args:
+        config: what to train.
+        chunks: the seeds of each stack.
+        workers: the number of processes; with one, it is this process.
+
+    Raises:
+        TrainingError: a worker died.
+    """
+    workers = min(workers, len(chunks))
+    if workers > 1:
+        yield from _train_in_processes(config, chunks, workers)
+        return
+    with single_thread():
+        for chunk in chunks:
+            yield from _train_chunk(config, chunk)
+
+
+def _train_chunk(config: Config, chunk: Chunk) -> Iterator[Event]:
+    trainer = Trainer(build(config), chunk)
+    yield from trainer.epochs()
+    yield from trainer.rounds()
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Let PyTorch use one thread: for networks this small, handing work to a second takes longer than doing it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train_in_processes(config: Config, chunks: Sequence[Chunk], workers: int) -> Iterator[Event]:
+    # Spawned, not forked: a fork copies locks that PyTorch's threads may hold.
+    context = get_context("spawn")
+    waiting = deque(chunks)
+    at_work: dict[Connection, Chunk] = {}
+    processes = []
+    try:
+        for _ in range(workers):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(config, theirs), daemon=True)
+            process.start()
+            theirs.close()
+            processes.append(process)
+            at_work[ours] = waiting.popleft()
+            ours.send(at_work[ours])
+        while at_work:
+            for connection in wait(list(at_work)):
+                assert isinstance(connection, Connection)
+                try:
+                    event: Event | None = connection.recv()
+                except EOFError:
+                    seeds = ", ".join(map(str, at_work[connection]))
+                    raise TrainingError(f"a worker died while it trained the seeds {seeds}") from None
+                if event is not None:
+                    yield event
+                elif waiting:
+                    at_work[connection] = waiting.popleft()
+                    connection.send(at_work[connection])
+                else:
+                    del at_work[connection]
+                    connection.send(None)
+    finally:
+        for process in processes:
+            if at_work:
+                process.terminate()
+            process.join()
+
+
+def _work(config: Config, connection: Connection) -> None:
+    """A worker process: trains the chunks that it is sent, until it is sent None."""
+    # Ctrl-C goes to every process of a terminal, but the first one decides when the workers end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with single_thread():
+            while (chunk := connection.recv()) is not None:
+                for event in _train_chunk(config, chunk):
+                    connection.send(event)
+                connection.send(None)
+    except (EOFError, BrokenPipeError):
+        pass  # The first process is gone, so nobody waits for the results.
+
+
+def default_workers() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,1 @@
+"""From a config to trained rounds: building, the trainer, evaluation."""

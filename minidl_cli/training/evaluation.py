@@ -1,0 +1,121 @@
+"""Judging and using trained rounds: a run folder's, or those just trained."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..config.schema import Config
+from ..errors import InputError
+from ..nn.sequential import Sequential
+from ..runs.folder import Run
+from ..statistics import Summary, summarize
+from .build import Task, build, load_config
+from .measures import Numbers
+from .trainer import EVALUATION_SIZE, measure
+
+# Rounds are evaluated in stacks of this size, so that memory stays bounded. It does not change their numbers.
+STACK_SIZE = 50
+
+Split = Literal["train", "test"]
+
+
+def higher_is_better(metric: str) -> bool:
+    """Tell which end of a metric's scale is the good one, by its name, such as `test_accuracy`."""
+    return metric.endswith("accuracy")
+
+
+def summarize_rounds(rounds: Sequence[Mapping[str, float]], missing: int) -> dict[str, Summary]:
+    """Return the statistics of every metric over rounds.
+
+    Args:
+        rounds: the final metrics of each finished round.
+        missing: how many rounds have none, as they diverged or failed.
+    """
+    names = rounds[0] if rounds else ()
+    return {
+        name: summarize([each[name] for each in rounds], missing, higher_is_better=higher_is_better(name))
+        for name in names
+    }
+
+
+def evaluate(run: Run | str | Path, split: Split | None = None) -> dict[str, Summary]:
+    """Measure the final weights of a run on whole sets, and return the statistics over its rounds.
+
+    Args:
+        run: the run, or its folder.
+        split: the part to measure on; by default all parts.
+
+    Returns:
+        For each metric, such as `test_accuracy`, what `summary.json` holds under `final`: the same numbers.
+
+    Raises:
+        InputError: the folder is not a finished run, or is damaged.
+    """
+    run = run if isinstance(run, Run) else Run.find(str(run))
+    config = load_config(run.config_path)
+    rounds = [(int(row["seed"]), row["status"]) for row in run.rounds()]
+    finished = [index for index, (_, status) in enumerate(rounds) if status == "finished"]
+    weights = checked_weights(run, build(config), len(rounds))
+    measured: list[dict[str, float]] = []
+    for start in range(0, len(finished), STACK_SIZE):
+        places = finished[start : start + STACK_SIZE]
+        seeds = [rounds[place][0] for place in places]
+        stack = {name: values[places] for name, values in weights.items()}
+        measured += _measure_stack(config, seeds, stack, split)
+    return summarize_rounds(measured, len(rounds) - len(finished))
+
+
+def _measure_stack(
+    config: Config, seeds: Sequence[int], weights: Mapping[str, Tensor], split: Split | None
+) -> Iterator[dict[str, float]]:
+    task = build(config)
+    network = restore(task, weights)
+    metrics: dict[str, Numbers] = {}
+    for name, part in task.samples(seeds).items():
+        if split in (None, name):
+            metrics |= measure(network, task.judge, part, name)
+    for index in range(len(seeds)):
+        yield {name: float(values[index]) for name, values in metrics.items()}
+
+
+def checked_weights(run: Run, task: Task, rounds: int) -> dict[str, Tensor]:
+    """Return a run's weights, each `[rounds, *shape]`.
+
+    Raises:
+        InputError: they are not those of the run's config: a name, a shape or a type differs.
+    """
+    weights = run.weights()
+    expected = {name: (rounds, *parameter.shape) for name, parameter in task.network.named_parameters()}
+    found = {name: tuple(values.shape) for name, values in weights.items()}
+    if found != expected:
+        raise InputError(f"{run.path}: the weights are {found}, but the config asks for {expected}")
+    if {values.dtype for values in weights.values()} != {task.dtype}:
+        raise InputError(f"{run.path}: the weights are not {task.config.training.dtype}, as the config says")
+    return weights
+
+
+def restore(task: Task, weights: Mapping[str, Tensor]) -> Sequential:
+    """Return the task's network with these weights, each `[rounds, *shape]`."""
+    network = task.network
+    network.allocate(len(next(iter(weights.values()))), task.dtype)
+    for name, parameter in network.named_parameters():
+        parameter.value.copy_(weights[name])
+    return network
+
+
+@torch.inference_mode()
+def predict(network: Sequential, inputs: Tensor) -> Tensor:
+    """Return the outputs of every round for the same samples.
+
+    Args:
+        network: the network, of any number of rounds.
+        inputs: `[samples, features]`.
+
+    Returns:
+        `[rounds, samples, outputs]`.
+    """
+    columns = inputs.to(network.values.dtype).T.expand(network.rounds, -1, -1)
+    return torch.cat([network.forward(part) for part in torch.split(columns, EVALUATION_SIZE, dim=2)], dim=2).mT

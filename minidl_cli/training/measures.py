@@ -1,0 +1,60 @@
+"""What is measured on outputs: the loss, the mean squared error, the accuracy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..nn.loss import Loss
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How outputs are judged.
+
+    Attributes:
+        loss: the loss, whose value is measured.
+        middle: the midpoint between the two target values, the border between the classes of a single output.
+    """
+
+    loss: Loss
+    middle: float
+
+
+class Measures:
+    """Running means over samples, for each round of a stack.
+
+    Args:
+        judge: how outputs are judged.
+        rounds: the number of rounds.
+    """
+
+    def __init__(self, judge: Judge, rounds: int):
+        self.judge = judge
+        self.samples = 0
+        self._sums = {name: torch.zeros(rounds, dtype=torch.float64) for name in ("loss", "mse", "accuracy")}
+
+    def add(self, output: Tensor, target: Tensor) -> None:
+        """Count a block of outputs `[rounds, outputs, n]` with their targets."""
+        self.samples += output.shape[2]
+        measured = {
+            "loss": self.judge.loss.forward(output, target),
+            "mse": (output - target).square().mean(dim=1),
+            "accuracy": self._hits(output, target),
+        }
+        for name, values in measured.items():
+            # Over one dimension at a time, in double precision: the sum of a round must not depend on the others.
+            self._sums[name] += values.sum(dim=1, dtype=torch.float64)
+
+    def _hits(self, output: Tensor, target: Tensor) -> Tensor:
+        if output.shape[1] == 1:
+            return ((output > self.judge.middle) == (target > self.judge.middle)).squeeze(1)
+        return output.max(dim=1).indices == target.max(dim=1).indices
+
+    def means(self, prefix: str) -> dict[str, Numbers]:
+        """Return each measure's mean over the samples so far, `[rounds]`, its name after `prefix`."""
+        return {f"{prefix}_{name}": (total / self.samples).numpy() for name, total in self._sums.items()}

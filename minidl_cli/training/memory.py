@@ -1,0 +1,56 @@
+"""How much memory a stack of rounds takes."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from .build import Task
+from .trainer import EVALUATION_SIZE
+
+
+@dataclass(frozen=True)
+class Memory:
+    """An estimate, in bytes.
+
+    Attributes:
+        vectors: parameters, gradients and the optimizer's state.
+        activations: what the layers keep and pass on, in training or evaluation, whichever is more.
+        samples: inputs and targets, and the batches gathered from them.
+    """
+
+    vectors: int
+    activations: int
+    samples: int
+
+    @property
+    def total(self) -> int:
+        """All together."""
+        return self.vectors + self.activations + self.samples
+
+
+def estimate(task: Task, rounds: int) -> Memory:
+    """Estimate what training a stack of this many rounds takes, without making it."""
+    size, options, network = task.dtype.itemsize, task.config.training, task.network
+    # A layer keeps its input and output, and its derivative takes about as much again.
+    columns = max(min(options.batch_size, task.dataset.sizes["train"]), EVALUATION_SIZE)
+    activations = rounds * sum(network.widths) * columns * 2 * size
+    numbers = (network.widths[0] + network.widths[-1]) * sum(task.dataset.sizes.values())
+    copies = rounds if task.config.data_seed == "round" else 1
+    return Memory(
+        vectors=rounds * vector_bytes(task),
+        activations=activations,
+        samples=(copies + rounds) * numbers * size,
+    )
+
+
+def vector_bytes(task: Task) -> int:
+    """Return the bytes of one round's parameters, gradients and optimizer state."""
+    task.optimizer.start(torch.empty(0))
+    vectors = 2 + len(task.optimizer.state)
+    return task.network.parameter_count() * vectors * task.dtype.itemsize
+
+
+def physical_memory() -> int:
+    """Return the bytes of memory that the machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

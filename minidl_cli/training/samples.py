@@ -1,0 +1,58 @@
+"""The samples of a stack of rounds, as the network takes them."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+
+class Samples:
+    """One part of the data for a stack of rounds, shared by all of them or with samples of their own.
+
+    Args:
+        inputs: `[1 or rounds, features, samples]`.
+        targets: `[1 or rounds, outputs, samples]`.
+    """
+
+    # About 16 MB of inputs and targets for a hundred rounds. It must not depend on the number of rounds: sums
+    # over blocks are part of the logged numbers.
+    BLOCK_NUMBERS = 40_000
+
+    def __init__(self, inputs: Tensor, targets: Tensor):
+        self.inputs, self.targets = inputs, targets
+
+    def __len__(self) -> int:
+        return self.inputs.shape[2]
+
+    def select(self, rounds: Sequence[int]) -> "Samples":
+        """Return the samples of these rounds only."""
+        if len(self.inputs) == 1:
+            return self
+        return Samples(self.inputs[list(rounds)], self.targets[list(rounds)])
+
+    def block_size(self, batch_size: int) -> int:
+        """Return how many samples to gather or to evaluate at once: a multiple of the batch size."""
+        numbers = self.inputs.shape[1] + self.targets.shape[1]
+        return max(1, self.BLOCK_NUMBERS // (numbers * batch_size)) * batch_size
+
+    def gather(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield inputs `[rounds, features, n]` and targets in the order given, `size` samples at a time.
+
+        Args:
+            order: for each round the numbers of the samples, `[rounds, samples]`.
+            size: the largest n.
+        """
+        for part in torch.split(order, size, dim=1):
+            index = part.unsqueeze(1)
+            yield _take(self.inputs, index), _take(self.targets, index)
+
+    def in_order(self, rounds: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield inputs `[rounds, features, n]` and targets as they stand, `size` samples at a time."""
+        inputs, targets = self.inputs.expand(rounds, -1, -1), self.targets.expand(rounds, -1, -1)
+        yield from zip(torch.split(inputs, size, dim=2), torch.split(targets, size, dim=2), strict=True)
+
+
+def _take(values: Tensor, index: Tensor) -> Tensor:
+    rounds, _, size = index.shape
+    rows = values.shape[1]
+    return values.expand(rounds, -1, -1).gather(2, index.expand(rounds, rows, size))
