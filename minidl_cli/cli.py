@@ -76,5 +76,3 @@ def _say(line: str) -> None:
     from .display.text import printable
 
     click.echo(printable(line), err=True)
-
-

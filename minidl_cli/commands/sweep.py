@@ -31,7 +31,9 @@ class SeedRange(click.ParamType[range]):
 @options.name_option
 @options.runs_dir_option
 @click.option("--workers", type=click.IntRange(min=1), help="How many processes. [default: the cores]")
-@click.option("--chunk", type=click.IntRange(min=1), help="How many rounds in one stack. [default: what fits the cache]")
+@click.option(
+    "--chunk", type=click.IntRange(min=1), help="How many rounds in one stack. [default: what fits the cache]"
+)
 @options.device_option
 @options.quiet_option
 @options.json_option

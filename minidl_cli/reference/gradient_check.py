@@ -166,9 +166,7 @@ def _by_autograd(function: Function, values: Mapping[str, Tensor], name: str) ->
     return found
 
 
-def _by_differences(
-    function: Function, values: Mapping[str, Tensor], name: str, scale: float
-) -> tuple[Tensor, Tensor]:
+def _by_differences(function: Function, values: Mapping[str, Tensor], name: str, scale: float) -> tuple[Tensor, Tensor]:
     """Return central differences with respect to the entries of one value.
 
     Returns:

@@ -192,4 +192,3 @@ def _make(runs_dir: Path, run_id: str, files: Mapping[str, str]) -> Path | None:
         raise
     sync_folder(runs_dir)
     return path
-
