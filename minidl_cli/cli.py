@@ -5,6 +5,7 @@ import sys
 import warnings
 from importlib import import_module
 from types import FrameType
+from typing import TextIO
 
 import click
 
@@ -66,7 +67,14 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise Interrupted(number)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """Show warnings meant for the user as a line; others are for developers, who see them in the tests."""
     if issubclass(category, MinidlWarning):
         _say(f"warning: {message}")

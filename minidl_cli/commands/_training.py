@@ -1,6 +1,7 @@
 """What train and sweep have in common: run, show progress, report."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -28,14 +29,14 @@ def run_and_report(job: "Sweep", *, quiet: bool, as_json: bool) -> None:
 
 
 def _run(job: "Sweep", *, silent: bool) -> None:
-    if silent:
-        for _ in job.records():
-            pass
-        return
     from ..display.progress import show_progress
 
-    with show_progress(len(job.seeds), job.config.training.epochs) as progress:
-        for record in job.records():
+    # Closed at once when something goes wrong, so that no worker outlives it.
+    with (
+        closing(job.records()) as records,
+        show_progress(len(job.seeds), job.config.training.epochs, silent) as progress,
+    ):
+        for record in records:
             progress.advance(
                 len(record.seeds),
                 record.epoch,

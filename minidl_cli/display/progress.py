@@ -30,11 +30,11 @@ class ProgressDisplay(ABC):
 
 
 @contextmanager
-def show_progress(rounds: int, epochs: int) -> Iterator[ProgressDisplay]:
-    """Show the progress of a training on standard error, while the context is open."""
-    console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-        yield _Lines(rounds, epochs)
+def show_progress(rounds: int, epochs: int, silent: bool) -> Iterator[ProgressDisplay]:
+    """Show the progress of a training on standard error, while the context is open; nothing at all if `silent`."""
+    console = Console(stderr=True, highlight=False, quiet=silent)
+    if silent or not console.is_terminal:
+        yield _Lines(console, rounds, epochs)
         return
     columns = [
         TextColumn("{task.fields[what]}"),
@@ -59,9 +59,8 @@ class _Bar(ProgressDisplay):
 
 
 class _Lines(ProgressDisplay):
-    def __init__(self, rounds: int, epochs: int):
-        self._total, self._done, self._shown = rounds * epochs, 0, 0
-        self._console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    def __init__(self, console: Console, rounds: int, epochs: int):
+        self._console, self._total, self._done, self._shown = console, rounds * epochs, 0, 0
         self._started = perf_counter()
 
     def advance(self, steps: int, epoch: int, loss: float, accuracy: float | None) -> None:
@@ -71,7 +70,7 @@ class _Lines(ProgressDisplay):
             return
         self._shown = percent - percent % LINE_PERCENT
         passed = duration(perf_counter() - self._started)
-        self._console.print(f"{percent:3d}%  epoch {epoch}  {_measured(loss, accuracy)}  {passed}")
+        self._console.print(f"{percent:3d}%  epoch {epoch}  {_measured(loss, accuracy)}  {passed}", soft_wrap=True)
 
 
 def _measured(loss: float, accuracy: float | None) -> str:

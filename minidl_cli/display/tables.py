@@ -56,7 +56,7 @@ def _print_spread(final: Mapping[str, Mapping[str, Any]]) -> None:
     for name, summary in final.items():
         low, high = summary.get("ci95", (None, None))
         values = [number(summary.get(key)) for key in ("mean", "std")]
-        cells = [number(summary.get("cv"), 3), f"{number(low)}–{number(high)}"]
+        cells = [number(summary.get("cv"), 3), f"{number(low)} to {number(high)}"]
         cells += [number(summary.get(key)) for key in ("median", "min", "max")]
         rows.append([_title(name.replace("_", " ")), *values, *cells])
     print_table(headings, rows)
@@ -97,7 +97,7 @@ def print_outline(outline: Mapping[str, Any]) -> None:
     print(printable(f"data: {_brief(outline['data'])}\n"))
     rows = [["", "inputs", str(outline["inputs"]), ""]]
     for index, layer in enumerate(outline["layers"]):
-        shapes = " + ".join("×".join(map(str, shape)) for shape in layer["parameters"].values())
+        shapes = " + ".join(" x ".join(map(str, shape)) for shape in layer["parameters"].values())
         count = f"{layer['count']:,} ({shapes})" if shapes else ""
         rows.append([str(index), layer["layer"], str(layer["outputs"]), count])
     print_table(["", "layer", "outputs", "parameters"], rows, left=2)

@@ -9,7 +9,7 @@ def printable(text: str) -> str:
 def number(value: float | None, digits: int = 4) -> str:
     """Return a number for a table: fixed decimals where that shows something, an exponent otherwise."""
     if value is None:
-        return "–"
+        return "-"
     if value == 0 or 10 ** (1 - digits) <= abs(value) < 10**5:
         return f"{value:.{digits}f}"
     return f"{value:.{digits - 2}e}"

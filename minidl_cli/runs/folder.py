@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import secrets
 import shutil
 import time
@@ -186,7 +185,7 @@ def _make(runs_dir: Path, run_id: str, files: Mapping[str, str]) -> Path | None:
     try:
         for name, content in files.items():
             write_atomically(hidden / name, content)
-        os.rename(hidden, path)
+        hidden.rename(path)
     except BaseException:
         shutil.rmtree(hidden, ignore_errors=True)
         raise

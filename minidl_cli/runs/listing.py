@@ -8,8 +8,11 @@ from ..errors import InputError
 from .folder import Run
 
 
+METRICS = ("test_accuracy", "test_mse")
+
+
 class Listed(TypedDict):
-    """One run of a list; `final` holds the statistics of `test_accuracy` and `test_mse`, as far as there are any."""
+    """One run of a list; `final` holds the statistics of `METRICS`, as far as there are any."""
 
     run: str
     id: str
@@ -37,11 +40,12 @@ def _describe(run: Run) -> Listed:
         final={},
         made=datetime.fromtimestamp(run.made_at).isoformat(timespec="seconds"),
     )
-    if not run.is_finished:
-        return listed
-    try:
-        summary = run.summary()
-        final = {name: summary["final"][name] for name in ("test_accuracy", "test_mse") if name in summary["final"]}
-        return listed | Listed(status="finished", rounds=summary["rounds"], final=final)  # type: ignore[typeddict-item]
-    except (InputError, KeyError, TypeError) as error:
-        return listed | Listed(status="broken", problem=str(error))  # type: ignore[typeddict-item]
+    if run.is_finished:
+        try:
+            summary = run.summary()
+            listed["rounds"] = summary["rounds"]
+            listed["final"] = {name: summary["final"][name] for name in METRICS if name in summary["final"]}
+            listed["status"] = "finished"
+        except (InputError, KeyError, TypeError) as error:
+            listed["status"], listed["problem"] = "broken", str(error)
+    return listed

@@ -1,0 +1,34 @@
+# The two commands that matter are `make train` and `make test`. Each sets everything up by itself.
+
+PYTHON ?= python3
+PIP_FLAGS ?=
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help train test lint bench clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+train: .venv/installed  ## train the network of configs/disc.yaml
+	$(BIN)/minidl train configs/disc.yaml
+
+test: .venv/installed  ## run all tests
+	$(BIN)/python -m pytest
+
+lint: .venv/installed  ## check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: .venv/installed  ## measure the speed against PyTorch's own modules
+	$(BIN)/python -m benchmarks
+
+clean:  ## remove the virtual environment and caches; runs are kept
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --constraint constraints.txt --editable '.[dev]'
+	touch $@
