@@ -9,7 +9,6 @@ from torch import Generator, Tensor
 from ..registry import Pair, Positive, PositiveInt
 from .dataset import Dataset, Part
 
-
 # The radius of a disc whose area is 1/2.
 HALF_THE_SQUARE = 1 / math.sqrt(2 * math.pi)
 

@@ -7,7 +7,6 @@ from typing import Any, Literal, TypedDict
 from ..errors import InputError
 from .folder import Run
 
-
 METRICS = ("test_accuracy", "test_mse")
 
 

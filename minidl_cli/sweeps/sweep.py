@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -122,7 +122,7 @@ class Sweep:
             problem = f"training.batch_size is {batch_size}, but there are {samples} samples: an epoch is one batch"
             warnings.warn(problem, MinidlWarning, stacklevel=2)
 
-    def records(self) -> Iterator[EpochRecord]:
+    def records(self) -> Generator[EpochRecord, None, None]:
         """Train, yield the record of every epoch of every stack, and write the results into the run folder.
 
         Raises:
