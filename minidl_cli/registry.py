@@ -6,6 +6,7 @@ module of its own in the package of its kind, and the module's name is the compo
 
 import inspect
 import pkgutil
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -119,10 +120,18 @@ class ComponentType:
         """The parameter that `name: value` sets, if there is one."""
         return next(iter(self.arguments.model_fields), None)
 
+    @cached_property
+    def argument_meanings(self) -> dict[str, str]:
+        """What the `Args:` section of the class's docstring says of each parameter."""
+        section = re.search(r"^Args:\n((?:    .*\n?)+)", inspect.getdoc(self.cls) or "", re.MULTILINE)
+        entries = re.findall(r"^    (\w+): ((?:.+\n?)(?:        .+\n?)*)", section[1] if section else "", re.MULTILINE)
+        return {name: " ".join(meaning.split()) for name, meaning in entries}
+
     def described_arguments(self) -> dict[str, dict[str, Any]]:
-        """Return the arguments by name: whether each is required, or else its default as a config writes it."""
+        """Return the arguments by name: what each means, and its default as a config writes it, if it has one."""
         return {
-            name: {"required": True} if declared.is_required() else {"default": _plain(declared.default)}
+            name: {"meaning": self.argument_meanings.get(name, "")}
+            | ({} if declared.is_required() else {"default": _plain(declared.default)})
             for name, declared in self.arguments.model_fields.items()
         }
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from ..registry import ComponentType, Kind, Registry
+from ..registry import Component, ComponentType, Kind, Registry
 from .schema import Config
 
 
@@ -25,6 +25,8 @@ def _forms(known: ComponentType) -> list[dict[str, Any]]:
     """The ways of writing one component: its name, its name and first argument, its name and arguments."""
     arguments = known.arguments.model_json_schema()
     arguments.pop("description", None)
+    for name, meaning in known.argument_meanings.items():
+        arguments["properties"][name]["description"] = meaning
     inner = [arguments]
     if known.first_argument:
         inner.insert(0, arguments["properties"][known.first_argument])
@@ -50,5 +52,7 @@ def _resolve(schema: Any) -> Any:
         return schema
     kept = {key: _resolve(value) for key, value in schema.items() if key != Kind.JSON_SCHEMA_KEY}
     if Kind.JSON_SCHEMA_KEY in schema:
+        if "default" in schema:
+            kept["default"] = Component(**schema["default"]).spelled_out()
         kept["$ref"] = f"#/$defs/{schema[Kind.JSON_SCHEMA_KEY]}"
     return kept

@@ -1,0 +1,48 @@
+"""What tests of all floors share."""
+
+# Imported before torch, as the matrix library reads its environment only once.
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from minidl_cli.config.schema import Config
+from minidl_cli.training.build import load_config
+
+# A small network with odd widths on a few samples, whose last batch is not full.
+SMALL = """
+data:
+  disc: {train: 47, test: 31}
+model: [linear: 7, tanh, linear: 5, relu, linear: 2]
+loss: mse
+optimizer:
+  sgd: {lr: 0.1, momentum: 0.5}
+training: {epochs: 3, batch_size: 10}
+"""
+
+MakeConfig = Callable[..., Config]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def small_file(tmp_path: Path) -> Path:
+    """A config file of a small network."""
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL)
+    return path
+
+
+@pytest.fixture
+def small_config(small_file: Path) -> MakeConfig:
+    """Returns the small config with overrides, such as `small_config("training.epochs=5")`."""
+
+    def make(*settings: str) -> Config:
+        return load_config(small_file, settings)
+
+    return make
