@@ -1,7 +1,5 @@
 """What tests of all floors share."""
 
-# Imported before torch, as the matrix library reads its environment only once.
-
 from collections.abc import Callable
 from pathlib import Path
 
