@@ -1,0 +1,141 @@
+"""The two promises: a round is the same alone or in company, and it never disturbs another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from minidl_cli.config.schema import Config
+from minidl_cli.training.build import build
+from minidl_cli.training.trainer import Round, Trainer
+
+SHAPES = {
+    "odd widths, ragged last batch": [],
+    "one output": ["model.4.linear=1"],
+    "one output, batches of one": ["model.4.linear=1", "training.batch_size=1", "data.disc.train=9"],
+    "last batch of one": ["training.batch_size=23"],
+    "a single batch": ["training.batch_size=47"],
+    "hidden width one": ["model=[linear: 1, sigmoid, linear: 3, linear: 1, tanh, linear: 2]"],
+    # The matrix library is asked only for products of 400 multiplications and more.
+    "large products with one column, forward": [
+        "model=[linear: 25, tanh, linear: 25, linear: 2]",
+        "data.disc.train=41",
+    ],
+    "large products with one column, backward": ["model=[linear: 1, tanh, linear: 64, linear: 2]"],
+    "width of one and batches of one": ["model=[linear: 64, tanh, linear: 1]", "training.batch_size=1"],
+    "wide": ["model=[linear: 65, relu, linear: 33, tanh, linear: 1]", "training.epochs=2"],
+    "a last block of one in the evaluation": ["data.disc.test=513"],
+    "several blocks of training samples": ["data.disc.train=10003", "training.batch_size=500", "training.epochs=1"],
+    "sigmoids": ["model=[linear: 7, sigmoid, linear: 5, sigmoid, linear: 2, sigmoid]"],
+    "identities, linear after linear": [
+        "model=[identity, linear: 5, linear: {out_features: 3, bias: false}, linear: 2]"
+    ],
+    "double precision": ["training.dtype=float64"],
+    "own data": ["data_seed=round"],
+    "no shuffling, no last batch": ["training.shuffle=false", "training.drop_last=true"],
+    "sum as loss, every third epoch logged": ["loss.mse=sum", "optimizer.sgd.lr=0.01", "training.log_every=3"],
+    "nesterov and weight decay": ["optimizer.sgd={lr: 0.05, momentum: 0.9, nesterov: true, weight_decay: 0.01}"],
+    "normal initial values": ["model.0.linear={out_features: 7, init: {normal: 0.5}}"],
+}
+
+
+@dataclass
+class Trained:
+    """A round with every number that was logged of it."""
+
+    round: Round
+    logged: list[dict[str, float]]
+
+
+def train(config: Config, seeds: Sequence[int]) -> dict[int, Trained]:
+    trainer = Trainer(build(config), seeds)
+    logged: dict[int, list[dict[str, float]]] = {seed: [] for seed in seeds}
+    for record in trainer.epochs():
+        for index, seed in enumerate(record.seeds):
+            logged[seed].append({name: float(values[index]) for name, values in record.metrics.items()})
+    return {each.seed: Trained(each, logged[each.seed]) for each in trainer.rounds()}
+
+
+def assert_same(one: Trained, other: Trained) -> None:
+    assert repr(one.logged) == repr(other.logged)  # as text, NaN equals NaN
+    assert (one.round.seed, one.round.status, one.round.epochs) == (
+        other.round.seed,
+        other.round.status,
+        other.round.epochs,
+    )
+    assert one.round.metrics == other.round.metrics
+    assert one.round.weights.keys() == other.round.weights.keys()
+    for name, values in one.round.weights.items():
+        assert torch.equal(values.nan_to_num(7.0), other.round.weights[name].nan_to_num(7.0)), name
+
+
+@pytest.mark.parametrize("settings", SHAPES.values(), ids=SHAPES.keys())
+def test_round_is_the_same_alone_or_in_company(small_config, settings):
+    config = small_config(*settings)
+    alone = {seed: train(config, [seed])[seed] for seed in range(6)}
+    for stack in ([0, 1], [3, 4, 5], [2, 0, 5, 4, 1, 3]):
+        for seed, trained in train(config, stack).items():
+            assert_same(trained, alone[seed])
+
+
+@pytest.mark.parametrize("name", ["odd widths, ragged last batch", "hidden width one", "sigmoids", "own data"])
+def test_every_place_in_a_stack_of_a_hundred(small_config, name):
+    config = small_config(*SHAPES[name])
+    stacked = train(config, range(100))
+    for seed in range(100):
+        assert_same(stacked[seed], train(config, [seed])[seed])
+
+
+def test_two_threads_change_nothing(small_config):
+    config = small_config("data.disc.train=2000", "training.batch_size=300")
+    expected = train(config, range(5))
+    torch.set_num_threads(2)
+    try:
+        for seed, trained in train(config, range(5)).items():
+            assert_same(trained, expected[seed])
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_rounds_differ(small_config):
+    config = small_config()
+    losses = [each.logged[-1]["train_loss"] for each in train(config, range(5)).values()]
+    assert len(set(losses)) == 5
+
+
+# With this learning rate a linear network diverges from some seeds, in different epochs, and not from others.
+DIVERGING = ["model=[linear: 7, linear: 5, linear: 2]", "optimizer.sgd.lr=0.8", "training.epochs=8"]
+DIVERGED, FINISHED = [2, 4, 6, 8, 10], [0, 1, 3, 5, 7, 9]
+
+
+def test_some_rounds_diverge(small_config):
+    rounds = train(small_config(*DIVERGING), range(11))
+    assert [seed for seed, each in rounds.items() if each.round.status == "diverged"] == DIVERGED
+    assert {rounds[seed].round.epochs for seed in FINISHED} == {8}
+    assert len({rounds[seed].round.epochs for seed in DIVERGED}) > 1
+    for seed in DIVERGED:
+        assert rounds[seed].round.metrics == {}
+        assert len(rounds[seed].logged) == rounds[seed].round.epochs
+
+
+@pytest.mark.parametrize(
+    "stack",
+    [range(11), [0, 2], [2, 0, 4], [4, 2, 6, 1, 8, 3], [8, 5, 10, 2], [10, 8]],
+    ids=["a few", "half of two", "most of three", "most of six", "all but one", "all"],
+)
+@pytest.mark.parametrize("data_seed", ["0", "round"])
+def test_diverging_round_disturbs_nobody(small_config, stack, data_seed):
+    config = small_config(*DIVERGING, f"data_seed={data_seed}", "optimizer.sgd.momentum=0.5")
+    together = train(config, stack)
+    assert sorted(together) == sorted(stack)
+    for seed in stack:
+        assert_same(together[seed], train(config, [seed])[seed])
+
+
+def test_stack_is_rebuilt_without_those_that_diverged(small_config):
+    trainer = Trainer(build(small_config(*DIVERGING)), [4, 2, 6, 1, 8, 3])
+    sizes = [len(trainer.stack) for _ in trainer.epochs()]
+    assert sizes[0] == 6
+    assert sizes[-1] == 2
+    assert trainer.stack == [1, 3]
