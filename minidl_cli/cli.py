@@ -3,6 +3,7 @@
 import signal
 import sys
 import warnings
+from difflib import get_close_matches
 from importlib import import_module
 from types import FrameType
 from typing import TextIO
@@ -26,6 +27,14 @@ class _Verbs(click.Group):
             return None
         command: click.Command = import_module(f".commands.{name}", __package__).command
         return command
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        near = get_close_matches(args[0], VERBS, n=1)
+        if near and args[0] not in VERBS:
+            context.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(context, args)
 
 
 @click.group(

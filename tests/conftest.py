@@ -1,6 +1,10 @@
 """What tests of all floors share."""
 
-from collections.abc import Callable
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -44,3 +48,39 @@ def small_config(small_file: Path) -> MakeConfig:
         return load_config(small_file, settings)
 
     return make
+
+
+@dataclass
+class Outcome:
+    """What a command did: its exit code, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+CommandLine = Callable[..., Outcome]
+
+
+@pytest.fixture
+def minidl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[CommandLine]:
+    """Runs a command in a temporary folder, as in a pipe: `minidl("train", "small.yaml")`."""
+    from minidl_cli.cli import main
+
+    def run(*arguments: str | Path) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["minidl", *map(str, arguments)])
+        code: str | int | None = 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            try:
+                main()
+            except SystemExit as stop:
+                code = stop.code
+        captured = capfd.readouterr()
+        return Outcome(int(code or 0), captured.out, captured.err)
+
+    monkeypatch.chdir(tmp_path)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

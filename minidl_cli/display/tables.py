@@ -10,15 +10,16 @@ from rich.text import Text
 from .text import number, printable, readable
 
 
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> None:
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, gap: int = 2) -> None:
     """Print a table to standard output.
 
     Args:
         headings: the columns' names.
         rows: the cells.
         left: how many columns, from the first on, are text and stand to the left; the others stand to the right.
+        gap: the spaces between columns.
     """
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0))
     for index, heading in enumerate(headings):
         justify = "left" if index < left else "right"
         table.add_column(Text(heading), justify=justify, overflow="fold", header_style="bold")  # type: ignore[arg-type]
@@ -71,7 +72,7 @@ def print_runs(runs: Sequence[Mapping[str, Any]]) -> None:
         values = [_mean_and_deviation(final.get(name, {})) for name in ("test_accuracy", "test_mse")]
         made = run["made"].replace("T", " ")[5:16]
         rows.append([run["id"], run["config"], counted, *values, made])
-    print_table(["run", "config", "rounds", "accuracy", "MSE", "made"], rows, left=2)
+    print_table(["run", "config", "rounds", "accuracy", "MSE", "made"], rows, left=2, gap=1)
     for run in runs:
         if run["problem"]:
             print(printable(f"broken: {run['problem']}"))

@@ -123,11 +123,17 @@ class Run:
 
     def _read_json(self, name: str) -> Any:
         try:
-            return json.loads((self.path / name).read_bytes())
+            return json.loads(self._read(name))
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{self.path / name}: cannot be read: {error}") from error
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return (self.path / name).read_bytes()
         except FileNotFoundError:
             raise InputError(f"{self.path}: has no {name}: the run has not finished, or was interrupted") from None
-        except (OSError, ValueError, RecursionError) as error:
-            raise InputError(f"{self.path / name}: cannot be read: {error}") from error
+        except OSError as error:
+            raise InputError(f"{self.path / name}: cannot be read: {error.strerror or error}") from error
 
     def write_json(self, name: str, content: Any) -> None:
         """Write a JSON file (which may not hold NaN)."""
@@ -146,9 +152,8 @@ class Run:
             InputError: it is not there or cannot be read.
         """
         try:
-            with (self.path / "rounds.csv").open(newline="", encoding="utf-8") as file:
-                return list(csv.DictReader(file))
-        except (OSError, ValueError) as error:
+            return list(csv.DictReader(self._read("rounds.csv").decode().splitlines()))
+        except (ValueError, csv.Error) as error:
             raise InputError(f"{self.path / 'rounds.csv'}: cannot be read: {error}") from error
 
     def write_weights(self, name: str, weights: Mapping[str, "Tensor"]) -> None:
@@ -168,11 +173,11 @@ class Run:
         from safetensors import SafetensorError
         from safetensors.torch import load
 
-        path = self.path / "weights" / f"{name}.safetensors"
+        file = f"weights/{name}.safetensors"
         try:
-            return load(path.read_bytes())
-        except (OSError, SafetensorError) as error:
-            raise InputError(f"{path}: cannot be read: {error}") from error
+            return load(self._read(file))
+        except SafetensorError as error:
+            raise InputError(f"{self.path / file}: cannot be read: {error}") from error
 
 
 def _make(runs_dir: Path, run_id: str, files: Mapping[str, str]) -> Path | None:

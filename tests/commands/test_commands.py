@@ -1,0 +1,307 @@
+"""Every verb, as a user types it."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from minidl_cli.cli import VERBS
+
+
+@pytest.fixture
+def trained(minidl, small_file):
+    """The folder of a finished run."""
+    outcome = minidl("train", small_file, "--quiet")
+    assert (outcome.code, outcome.err) == (0, "")
+    return Path(outcome.out.strip())
+
+
+def test_help_names_every_verb(minidl):
+    outcome = minidl("--help")
+    assert outcome.code == 0
+    assert all(re.search(rf"^  {verb} +\w", outcome.out, re.MULTILINE) for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb_has_examples_and_fits_a_terminal(minidl, verb):
+    outcome = minidl(verb, "--help")
+    assert outcome.code == 0
+    assert f"  minidl {verb}" in outcome.out.split("\n", 2)[2]
+    assert max(map(len, outcome.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "check"])
+def test_every_verb_answers_in_json(minidl, small_file, trained, verb):
+    arguments = {
+        "train": [small_file],
+        "sweep": [small_file, "--rounds", "2", "--workers", "1"],
+        "show": [small_file],
+        "eval": [trained],
+        "runs": [],
+        "schema": [],
+    }[verb]
+    outcome = minidl(verb, *arguments, "--json")
+    assert outcome.code == 0
+    document = json.loads(outcome.out)
+    if verb in ("train", "sweep", "eval"):
+        assert Path(document["run"]).is_dir()
+        assert set(document["final"]["test_mse"]) >= {"n", "mean", "median", "min", "max"}
+
+
+class TestTrain:
+    def test_prints_a_table_and_where_the_run_is(self, minidl, small_file):
+        outcome = minidl("train", small_file)
+        assert outcome.code == 0
+        assert re.search(r"^test +0\.\d{4} +0\.\d{4}$", outcome.out, re.MULTILINE)
+        (run,) = Path("runs").iterdir()
+        assert f"next: minidl eval {run}" in outcome.out
+        assert "figures: curves.png, decision.png" in outcome.out
+        assert outcome.err.splitlines()[-1].startswith("100%  epoch 3  loss 0.")
+
+    def test_quiet_prints_the_path_only(self, minidl, small_file):
+        outcome = minidl("train", small_file, "-q")
+        assert outcome.err == ""
+        assert outcome.out == f"{next(Path('runs').iterdir())}\n"
+
+    def test_seed_name_and_folder(self, minidl, small_file):
+        outcome = minidl("train", small_file, "--seed", "7", "--name", "007", "--runs-dir", "other", "-q")
+        run = Path(outcome.out.strip())
+        assert run.parent == Path("other")
+        resolved = yaml.safe_load((run / "config.yaml").read_text())
+        assert (resolved["name"], resolved["seed"]) == ("007", 7)
+        assert re.fullmatch(r"007-\d{8}-\d{6}-[0-9a-f]{4}", run.name)
+
+    def test_many_epochs_give_a_line_for_every_few_percent(self, minidl, small_file):
+        lines = minidl("train", small_file, "-s", "training.epochs=200").err.splitlines()
+        assert [line.split("%")[0].strip() for line in lines] == [str(percent) for percent in range(5, 101, 5)]
+
+    def test_divergence_is_a_failure_of_its_own(self, minidl, small_file):
+        settings = ["model=[linear: 7, linear: 5, linear: 2]", "optimizer.sgd.lr=0.8", "training.epochs=4", "seed=2"]
+        outcome = minidl("train", small_file, *(f"-s{setting}" for setting in settings))
+        assert outcome.code == 1
+        assert "every round diverged; try a smaller learning rate" in outcome.err
+        assert (next(Path("runs").iterdir()) / "metrics.csv").is_file()
+
+    def test_warning_is_a_line(self, minidl, small_file):
+        outcome = minidl("train", small_file, "-s", "training.batch_size=100", "-q")
+        assert outcome.err == "warning: training.batch_size is 100, but there are 47 samples: an epoch is one batch\n"
+
+
+class TestBadInput:
+    def test_all_errors_are_lines_with_exit_code_2(self, minidl, tmp_path):
+        (tmp_path / "bad.yaml").write_text(
+            "data: disk\nmodel: [linear: 0, tanh]\nloss: mse\noptimizer: sgd\ntraining: {epoch: 3, batch_size: 2}\n"
+        )
+        outcome = minidl("train", "bad.yaml", "-s", "training.batch_size=1.5")
+        assert outcome.code == 2
+        assert outcome.out == ""
+        assert outcome.err.splitlines() == [
+            "-s training.batch_size=1.5: training.batch_size: must be a whole number, not 1.5",
+            "bad.yaml:1:7: data: no such dataset: 'disk'; did you mean 'disc'?",
+            "bad.yaml:2:17: model.0.linear.out_features: must be greater than 0, not 0",
+            "bad.yaml:4:12: optimizer.sgd.lr: missing",
+            "bad.yaml:5:11: training.epochs: missing",
+            "bad.yaml:5:12: training.epoch: unknown key; did you mean 'epochs'?",
+        ]
+        assert not Path("runs").exists()
+
+    def test_escape_codes_are_shown_escaped(self, minidl, small_file):
+        outcome = minidl("train", small_file, "-s", "name='\x1b[31m[/x]'")
+        assert outcome.code == 2
+        assert "\x1b" not in outcome.err
+        assert "\\x1b[31m[/x]" in outcome.err
+
+    @pytest.mark.parametrize(
+        ("arguments", "problem"),
+        [
+            (["trian"], "Did you mean 'train'?"),
+            (["train"], "Missing argument 'CONFIG'"),
+            (["train", "none.yaml"], "none.yaml: cannot be read: No such file or directory"),
+            (["train", "."], ".: cannot be read: Is a directory"),
+            (["eval", "none"], "none: no such run; `minidl runs` lists those in runs"),
+            (["eval", "latest"], "there are no runs in runs"),
+            (["eval", "."], ".: is not a run: it has no config.yaml"),
+            (["sweep", "small.yaml", "--rounds", "2", "--seeds", "0-9"], "--rounds and --seeds exclude each other"),
+            (["sweep", "small.yaml", "--seeds", "9-0"], "'9-0' is no range of seeds"),
+            (["sweep", "small.yaml", "--rounds", "0"], "0 is not in the range x>=1"),
+            (["show"], "say which CONFIG, or --components"),
+            (["train", "small.yaml", "--name", "../x"], "must not start with a dot or contain slashes"),
+            (["train", "small.yaml", "--device", "cuda"], "'cuda' is not 'cpu'"),
+        ],
+    )
+    def test_usage(self, minidl, small_file, arguments, problem):
+        outcome = minidl(*arguments)
+        assert outcome.code == 2
+        assert problem in outcome.err
+        assert "Traceback" not in outcome.err
+        assert not Path("runs").exists()
+
+
+class TestEval:
+    @pytest.mark.parametrize("reference", ["path", "id", "latest"])
+    def test_prints_the_numbers_of_the_summary(self, minidl, trained, reference):
+        argument = {"path": trained, "id": trained.name, "latest": "latest"}[reference]
+        document = json.loads(minidl("eval", argument, "--json").out)
+        assert document["final"] == json.loads((trained / "summary.json").read_text())["final"]
+
+    def test_one_part(self, minidl, trained):
+        out = minidl("eval", trained, "--split", "test").out
+        assert "test " in out
+        assert "train " not in out
+
+    def test_unfinished_run(self, minidl, trained):
+        (trained / "rounds.csv").unlink()
+        (trained / "summary.json").unlink()
+        outcome = minidl("eval", trained)
+        assert outcome.code == 2
+        assert "has not finished" in outcome.err
+
+    @pytest.mark.parametrize("damage", ["truncated", "gone", "of another model"])
+    def test_damaged_weights(self, minidl, small_file, trained, damage):
+        weights = trained / "weights/last.safetensors"
+        if damage == "gone":
+            weights.unlink()
+        elif damage == "truncated":
+            weights.write_bytes(weights.read_bytes()[:-9])
+        else:
+            other = Path(minidl("train", small_file, "-s", "model.0.linear=8", "-q").out.strip())
+            shutil.copy(other / "weights/last.safetensors", weights)
+        outcome = minidl("eval", trained)
+        assert outcome.code == 2
+        assert str(trained) in outcome.err
+        assert "Traceback" not in outcome.err
+
+    def test_moved_run(self, minidl, trained, tmp_path):
+        moved = trained.rename(tmp_path / "moved")
+        assert minidl("eval", moved).code == 0
+
+
+class TestSweep:
+    def test_prints_the_spread(self, minidl, small_file):
+        outcome = minidl("sweep", small_file, "--rounds", "4", "--workers", "1")
+        assert outcome.code == 0
+        assert re.search(r"^ +mean +std +CV +95% interval +median +min +max$", outcome.out, re.MULTILINE)
+        assert "4 of 4 rounds finished, 3 epochs" in outcome.out
+
+    def test_range_of_seeds_is_in_the_resolved_config(self, minidl, small_file):
+        run = Path(minidl("sweep", small_file, "--seeds", "5-7", "--workers", "1", "-q").out.strip())
+        rows = (run / "rounds.csv").read_text().splitlines()[1:]
+        assert [row.split(",")[0] for row in rows] == ["5", "6", "7"]
+        again = Path(minidl("sweep", run / "config.yaml", "--workers", "1", "-q").out.strip())
+        assert (again / "rounds.csv").read_bytes() == (run / "rounds.csv").read_bytes()
+
+    def test_rounds_that_diverged_are_named(self, minidl, small_file):
+        settings = ["model=[linear: 7, linear: 5, linear: 2]", "optimizer.sgd.lr=0.8", "training.epochs=4"]
+        outcome = minidl("sweep", small_file, "--rounds=5", "--workers=1", *(f"-s{setting}" for setting in settings))
+        assert outcome.code == 0
+        assert "3 of 5 rounds finished" in outcome.out
+        assert "diverged: seeds 2, 4" in outcome.out
+
+
+class TestShow:
+    def test_layers(self, minidl, small_file):
+        out = minidl("show", small_file).out
+        assert re.search(r"^2 +linear +5 +40 \(5 x 7 \+ 5\)$", out, re.MULTILINE)
+        assert "parameters: 73 in each round" in out
+        assert re.search(r"memory: about .* for 1 round, in 1 process with stacks of 1", out)
+
+    def test_run(self, minidl, trained):
+        assert minidl("show", "latest").out == minidl("show", trained / "config.yaml").out
+
+    def test_resolved_is_the_config_of_the_run(self, minidl, small_file, trained):
+        assert minidl("show", small_file, "--resolved").out == (trained / "config.yaml").read_text()
+        document = json.loads(minidl("show", small_file, "--resolved", "--json").out)
+        assert document == yaml.safe_load((trained / "config.yaml").read_text())
+
+    def test_components(self, minidl):
+        out = minidl("show", "--components").out
+        assert "linear: {out_features, bias: true, init: torch_default}\n      The linear layer s = W x + b." in out
+
+
+class TestCheck:
+    def test_passes(self, minidl, small_file):
+        outcome = minidl("check", small_file)
+        assert outcome.code == 0
+        assert "all gradients are right" in outcome.out
+
+    def test_wrong_gradient_fails(self, minidl, small_file, monkeypatch):
+        from minidl_cli.nn.layers.tanh import Tanh
+
+        monkeypatch.setattr(Tanh, "backward", lambda self, grad: grad * (1 - self.y))
+        outcome = minidl("check", small_file, "--json")
+        document = json.loads(outcome.out)
+        assert outcome.code == 1
+        assert not document["passed"]
+        wrong = {row["part"] for row in document["comparisons"] if not row["passed"]}
+        assert wrong == {"1 tanh", "network"}
+
+
+class TestRuns:
+    def test_lists_finished_unfinished_and_broken_runs(self, minidl, small_file, trained):
+        unfinished = Path(minidl("train", small_file, "-q").out.strip())
+        (unfinished / "summary.json").unlink()
+        broken = Path(minidl("train", small_file, "-q").out.strip())
+        (broken / "summary.json").write_text("{")
+        listed = {each["id"]: each for each in json.loads(minidl("runs", "--json").out)}
+        assert listed[trained.name]["status"] == "finished"
+        assert listed[trained.name]["config"] == "small"
+        assert listed[trained.name]["rounds"]["planned"] == 1
+        assert listed[unfinished.name]["status"] == "unfinished"
+        assert listed[broken.name]["status"] == "broken"
+        out = minidl("runs").out
+        assert re.search(rf"^{trained.name} +small +1/1 +0\.\d\d\d +0\.\d\d\d", out, re.MULTILINE)
+        assert f"broken: {broken}/summary.json: cannot be read" in out
+
+    def test_no_runs(self, minidl):
+        assert "there are no runs in runs yet" in minidl("runs").out
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("verb", ["train", "sweep"])
+def test_signal_stops_training_and_keeps_what_was_logged(small_file, tmp_path, number, code, verb):
+    command = [sys.executable, "-m", "minidl_cli", verb, str(small_file), "-s", "training.epochs=1000000"]
+    command += ["--rounds", "4", "--workers", "2"] if verb == "sweep" else []
+    # Like a shell's background job, it starts with SIGINT ignored.
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    try:
+        while not any(path.stat().st_size > 1000 for path in tmp_path.glob("runs/*/metrics.csv")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    (run,) = tmp_path.glob("runs/*")
+    assert process.returncode == code
+    assert f"what was logged until now is in runs/{run.name}" in err
+    assert f"stopped by {number.name}" in err
+    assert "Traceback" not in err
+    assert not (run / "summary.json").exists()
+    wait_until_gone(process.pid)
+
+
+def wait_until_gone(group):
+    """The workers are gone with the first process; Python's own helper that watches them notices a moment later."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    pytest.fail("a process outlived the command")
