@@ -5,6 +5,17 @@ from .yaml_tree import Node
 Path = tuple[str | int | float, ...]
 
 
+def shown(text: str, most: int = 60) -> str:
+    """Return text from outside as a message shows it: on one line, escaped, and not too long."""
+    escaped = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[: most + 1])
+    return escaped if len(escaped) <= most else f"{escaped[:most]}…"
+
+
+def dotted(path: Path) -> str:
+    """Return a path as messages and overrides write it, such as `model.0.linear`."""
+    return ".".join(shown(str(step)) for step in path)
+
+
 def place_of(root: Node, path: Path) -> str:
     """Return the place of the value at `path`, or of the nearest thing above it that is there."""
     return _descend(root, path).place
@@ -14,6 +25,24 @@ def place_of_key(root: Node, path: Path) -> str:
     """Return the place of the key that ends `path`, or of the nearest thing above it that is there."""
     above = _descend(root, path[:-1])
     return above.key_places.get(path[-1], above.place)
+
+
+def existing(root: Node, path: Path) -> Path:
+    """Return `path` without the steps that lead nowhere, and with its keys as the config has them."""
+    node, steps = root, []
+    for step in path:
+        key = _own_key(node, step)
+        if key is not None:
+            node = _descend(node, (key,))
+            steps.append(key)
+    return tuple(steps)
+
+
+def _own_key(node: Node, step: str | float) -> str | float | None:
+    if isinstance(node.value, list):
+        return step if isinstance(step, int) and step < len(node.value) else None
+    keys = node.value if isinstance(node.value, dict) else ()
+    return next((key for key in keys if key == step or str(key) == step), None)
 
 
 def _descend(node: Node, path: Path) -> Node:

@@ -1,7 +1,8 @@
 """Values given on the command line: `-s optimizer.sgd.lr=0.1`."""
 
 from ..errors import InputError
-from .yaml_tree import Key, Node, read_value
+from .locate import shown
+from .yaml_tree import MAX_DIGITS, Key, Node, read_value
 
 
 def override(root: Node, setting: str) -> None:
@@ -14,7 +15,7 @@ def override(root: Node, setting: str) -> None:
     Raises:
         InputError: the setting cannot be read, or leads through something that has no keys.
     """
-    place = f"-s {setting}"
+    place = f"-s {shown(setting, most=100)}"
     dotted, equals, text = setting.partition("=")
     if not equals or not all(dotted.split(".")):
         raise InputError(f"{place}: write KEY=VALUE, such as training.epochs=10")
@@ -28,15 +29,15 @@ def override(root: Node, setting: str) -> None:
 def _descend(node: Node, step: str, place: str) -> Node:
     if isinstance(node.value, list):
         return node.value[_index(node.value, step, place)]
-    if not isinstance(node.value, dict):
-        raise InputError(f"{place}: there is nothing below a single value, so {step!r} leads nowhere")
-    key = _key(node.value, step)
-    if key not in node.value:
+    if not isinstance(node.value, dict) or _key(node.value, step) not in node.value:
         _set(node, step, Node({}, place), place)
-    return node.value[key]
+    assert isinstance(node.value, dict)
+    return node.value[_key(node.value, step)]
 
 
 def _set(node: Node, step: str, value: Node, place: str) -> None:
+    if node.value is None:
+        node.value = {}
     if isinstance(node.value, list):
         node.value[_index(node.value, step, place)] = value
     elif isinstance(node.value, dict):
@@ -44,14 +45,20 @@ def _set(node: Node, step: str, value: Node, place: str) -> None:
         node.value[key] = value
         node.key_places[key] = place
     else:
-        raise InputError(f"{place}: there is nothing below a single value, so {step!r} leads nowhere")
+        raise InputError(f"{place}: there is nothing below a single value, so '{shown(step)}' leads nowhere")
 
 
 def _key(mapping: dict[Key, Node], step: str) -> Key:
-    return next((key for key in mapping if str(key) == step), step)
+    new = int(step) if _is_number(step) else step
+    return next((key for key in mapping if str(key) == step), new)
 
 
 def _index(items: list[Node], step: str, place: str) -> int:
-    if step.isdecimal() and int(step[:9]) < len(items):
+    if _is_number(step) and int(step) < len(items):
         return int(step)
-    raise InputError(f"{place}: {step!r} is no item of this list; its items are 0 to {len(items) - 1}")
+    there = f"its items are 0 to {len(items) - 1}" if items else "it is empty"
+    raise InputError(f"{place}: '{shown(step)}' is no item of this list; {there}")
+
+
+def _is_number(step: str) -> bool:
+    return step.isascii() and step.isdecimal() and len(step) <= MAX_DIGITS

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, PlainValidator, PrivateAttr
 
 from ..errors import InputError
 from ..registry import Component, Kind, NonNegativeInt, PositiveInt, StrictModel
-from .locate import Path, place_of
+from .locate import Path, dotted, place_of
 from .yaml_tree import Node
 
 Seed = Annotated[int, Field(ge=0, lt=10**18)]
@@ -16,7 +16,7 @@ def _data_seed(value: Any) -> int | str:
     whole = isinstance(value, int) and not isinstance(value, bool)
     if value == "round" or (whole and 0 <= value < 10**18):
         return value  # type: ignore[no-any-return]
-    raise ValueError(f"must be a whole number from 0 on, or 'round', not {value!r}")
+    raise ValueError("must be a whole number from 0 on, or 'round'")
 
 
 DataSeed = Annotated[int | Literal["round"], PlainValidator(_data_seed, json_schema_input_type=Seed | Literal["round"])]
@@ -41,7 +41,7 @@ class Sweep(StrictModel):
 
 def _printable_name(name: str) -> str:
     if not name.isprintable():
-        raise ValueError("must not contain control characters")
+        raise ValueError(f"must have printable characters only, not {name!r}")
     if name.startswith(".") or any(sign in name for sign in "/\\"):
         raise ValueError("must not start with a dot or contain slashes: it becomes part of a folder's name")
     return name
@@ -68,10 +68,14 @@ class Config(StrictModel):
 
     _root: Node | None = PrivateAttr(default=None)
 
+    def __eq__(self, other: object) -> bool:
+        """Configs are equal if they mean the same, wherever their values stand."""
+        return isinstance(other, Config) and self.resolved() == other.resolved()
+
     def error(self, path: Path, problem: str) -> InputError:
         """Return an error that names the place in the config's source, `file:line:column: key: problem`."""
         place = place_of(self._root, path) if self._root else self.name
-        return InputError(f"{place}: {'.'.join(map(str, path))}: {problem}")
+        return InputError(f"{place}: {dotted(path)}: {problem}")
 
     def resolved(self) -> dict[str, Any]:
         """Return the config with every component spelled out and every default written."""

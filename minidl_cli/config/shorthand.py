@@ -1,5 +1,6 @@
 """Spelling out components: whichever way a file writes one, the validator sees `{name: {argument: value}}`."""
 
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
@@ -47,17 +48,19 @@ def _spell_out_component(node: Node, kind: str, registry: Registry) -> None:
         return
     for name, argument in node.value.items():
         if known := registry.types[kind].get(str(name)):
-            _spell_out_arguments(argument, known.first_argument)
+            _spell_out_arguments(argument, list(known.arguments.model_fields))
             spell_out(argument, known.arguments, registry)
 
 
-def _spell_out_arguments(node: Node, first_argument: str | None) -> None:
+def _spell_out_arguments(node: Node, names: Sequence[str]) -> None:
     if node.value is None:
         node.value = {}
-    elif not _is_arguments(node.value) and first_argument:
-        node.value = {first_argument: Node(node.value, node.place, node.key_places)}
+    elif names and not _is_arguments(node.value, names):
+        node.value = {names[0]: Node(node.value, node.place, node.key_places)}
 
 
-def _is_arguments(value: Any) -> bool:
+def _is_arguments(value: Any, names: Sequence[str]) -> bool:
     """A mapping whose keys are numbers is a value of its own, such as the steps of a schedule."""
-    return isinstance(value, dict) and all(isinstance(key, str) for key in value)
+    return isinstance(value, dict) and (
+        all(isinstance(key, str) for key in value) or any(key in names for key in value)
+    )

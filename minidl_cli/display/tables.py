@@ -34,14 +34,12 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: in
 
 def print_final(final: Mapping[str, Mapping[str, Any]]) -> None:
     """Print the statistics of all metrics: the values where there is one round, their spread where there are more."""
-    final = {name: summary for name, summary in final.items() if not _is_mse_again(name, final)}
+    losses = [name for name in final if name.endswith("_loss")]
+    if all(final[name] == final.get(name.replace("_loss", "_mse")) for name in losses):
+        # The loss is the mean squared error, which has rows of its own.
+        final = {name: summary for name, summary in final.items() if name not in losses}
     single = all(summary["n"] == 1 for summary in final.values())
     (_print_values if single else _print_spread)(final)
-
-
-def _is_mse_again(name: str, final: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Tell whether a metric is a loss that is just the mean squared error."""
-    return name.endswith("_loss") and final[name] == final.get(name.replace("_loss", "_mse"))
 
 
 def _print_values(final: Mapping[str, Mapping[str, Any]]) -> None:
@@ -57,7 +55,7 @@ def _print_spread(final: Mapping[str, Mapping[str, Any]]) -> None:
     for name, summary in final.items():
         low, high = summary.get("ci95", (None, None))
         values = [number(summary.get(key)) for key in ("mean", "std")]
-        cells = [number(summary.get("cv"), 3), f"{number(low)} to {number(high)}"]
+        cells = [number(summary.get("cv")), f"{number(low)}–{number(high)}"]
         cells += [number(summary.get(key)) for key in ("median", "min", "max")]
         rows.append([_title(name.replace("_", " ")), *values, *cells])
     print_table(headings, rows)

@@ -1,0 +1,137 @@
+"""The run folder: found, made, and never half written."""
+
+import errno
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+
+from minidl_cli.errors import InputError
+from minidl_cli.runs.atomic import write_atomically
+from minidl_cli.runs.folder import Run
+from minidl_cli.runs.metrics import MetricsLog
+
+FILES = {"config.yaml": "name: a\n", "environment.json": "{}\n"}
+
+
+def test_a_new_run_has_its_files(tmp_path):
+    run = Run.create(tmp_path / "runs", "a b", FILES)
+    assert re.fullmatch(r"a b-\d{8}-\d{6}-[0-9a-f]{4}", run.id)
+    assert run.name == "a b"
+    assert {path.name: path.read_text() for path in run.path.iterdir()} == FILES
+    assert not run.is_finished
+
+
+def test_many_at_once_get_a_folder_each(tmp_path):
+    with ThreadPoolExecutor(20) as pool:
+        runs = list(pool.map(lambda _: Run.create(tmp_path, "a", FILES), range(40)))
+    assert len({run.path for run in runs}) == 40
+    assert len(list(tmp_path.iterdir())) == 40
+
+
+def test_a_failure_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("minidl_cli.runs.folder.write_atomically", full)
+    with pytest.raises(InputError, match="a run cannot be written there: No space left on device"):
+        Run.create(tmp_path, "a", FILES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_find(tmp_path):
+    first, second = (Run.create(tmp_path, "a", FILES) for _ in range(2))
+    assert Run.find(str(first.path), tmp_path) == first
+    assert Run.find(second.id, tmp_path) == second
+    assert Run.find("latest", tmp_path) == second
+    assert Run.all(tmp_path) == [first, second]
+
+
+@pytest.mark.parametrize("reference", ["none", "../none", "/none", "latest"])
+def test_find_nothing(tmp_path, reference):
+    with pytest.raises(InputError):
+        Run.find(reference, tmp_path)
+
+
+def test_atomic_write_replaces(tmp_path):
+    path = tmp_path / "file"
+    write_atomically(path, "old")
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_atomic_write_that_fails_keeps_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomically(path, "old")
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_refuses_nan(tmp_path):
+    run = Run.create(tmp_path, "a", FILES)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        run.write_json("summary.json", {"mean": float("nan")})
+    assert not run.is_finished
+
+
+@pytest.mark.parametrize("content", ["", "{", "[" * 100_000, "\xff"])
+def test_unreadable_json_is_an_input_error(tmp_path, content):
+    run = Run.create(tmp_path, "a", FILES)
+    (run.path / "summary.json").write_text(content, encoding="latin-1")
+    with pytest.raises(InputError, match=re.escape(str(run.path))):
+        run.summary()
+
+
+def test_weights(tmp_path):
+    run = Run.create(tmp_path, "a", FILES)
+    weights = {"0.weight": torch.arange(6.0).view(1, 2, 3), "0.bias": torch.tensor([[float("nan"), 1.0]])}
+    run.write_weights("last", weights)
+    found = run.weights()
+    assert found.keys() == weights.keys()
+    torch.testing.assert_close(found["0.weight"], weights["0.weight"])
+    torch.testing.assert_close(found["0.bias"], weights["0.bias"], equal_nan=True)
+    assert run.weights()["0.weight"].dtype == torch.float32
+
+
+class TestMetricsLog:
+    SEEDS, EPOCHS, NAMES = (8, 9), (1, 2), ("train_loss", "test_loss")
+
+    def write(self, path: Path, *records):
+        with MetricsLog(path, self.SEEDS, self.EPOCHS, self.NAMES) as log:
+            for epoch, seeds, values in records:
+                numbers = torch.tensor(values, dtype=torch.float64).numpy()
+                log.write(epoch, seeds, 0.1, {"train_loss": numbers, "test_loss": 2 * numbers}, 1.5)
+        return log
+
+    def test_rows_are_flushed_as_they_come_and_sorted_at_the_end(self, tmp_path):
+        path = tmp_path / "metrics.csv"
+        with MetricsLog(path, self.SEEDS, self.EPOCHS, self.NAMES) as log:
+            for epoch in self.EPOCHS:
+                numbers = torch.tensor([0.1 * epoch, 0.3 * epoch], dtype=torch.float64).numpy()
+                log.write(epoch, self.SEEDS, 0.1, {"train_loss": numbers, "test_loss": numbers}, 1.23456)
+                assert len(path.read_text().splitlines()) == 1 + 2 * epoch
+        rows = path.read_text().splitlines()
+        assert rows[0] == "seed,epoch,lr,train_loss,test_loss,seconds"
+        assert [row.split(",")[:2] for row in rows[1:]] == [["8", "1"], ["8", "2"], ["9", "1"], ["9", "2"]]
+        assert rows[2] == "8,2,0.1,0.2,0.2,1.2346"
+
+    def test_values_keep_all_digits_and_gaps(self, tmp_path):
+        third = 1 / 3
+        log = self.write(tmp_path / "metrics.csv", (1, [9], [third]), (2, [8, 9], [float("inf"), float("nan")]))
+        assert [line.split(",")[3] for line in (tmp_path / "metrics.csv").read_text().splitlines()[1:]] == [
+            "",
+            repr(third),
+            "",
+        ]
+        assert log.values["test_loss"][1, 0] == 2 * third
+        assert log.values["train_loss"].shape == (2, 2)
