@@ -131,7 +131,10 @@ def test_data_are_shared_unless_each_round_draws_its_own(small_config):
             "small.yaml:4:43: model.4: the network puts out 3 values after this linear layer, but disc has 2 classes; "
             "the outputs must be 2 (one for each class) or 1",
         ),
-        (["model=[tanh]"], "-s model=[tanh]: model: has no parameters, so there is nothing to train; add a linear layer"),
+        (
+            ["model=[tanh]"],
+            "-s model=[tanh]: model: has no parameters, so there is nothing to train; add a linear layer",
+        ),
         (
             ["training.batch_size=48", "training.drop_last=true"],
             "-s training.batch_size=48: training.batch_size: drop_last leaves no batch of 48, as there are 47 samples",
