@@ -70,10 +70,7 @@ def main() -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    # A second Ctrl-C must not break off what the first one set going.
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
-    raise Interrupted(number)
+    Interrupted.interrupt(number)
 
 
 def _show_warning(

@@ -1,6 +1,7 @@
 """The errors that minidl raises on purpose. Each becomes plain lines and an exit code on the command line."""
 
 from collections.abc import Sequence
+from typing import ClassVar, NoReturn
 
 
 class MinidlError(Exception):
@@ -51,6 +52,21 @@ class Interrupted(BaseException):
         signal: the number of the signal.
     """
 
+    # The first signal that came. Whoever runs long asks for it, because some imports swallow every exception.
+    _came: ClassVar[int | None] = None
+
     def __init__(self, signal: int):
         super().__init__(signal)
         self.signal = signal
+
+    @classmethod
+    def interrupt(cls, signal: int) -> NoReturn:
+        """Remember that the process was asked to stop, and raise."""
+        cls._came = cls._came or signal
+        raise cls(cls._came)
+
+    @classmethod
+    def check(cls) -> None:
+        """Raise if the process was asked to stop and goes on all the same."""
+        if cls._came is not None:
+            raise cls(cls._came)

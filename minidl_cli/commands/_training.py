@@ -37,6 +37,7 @@ def _run(job: "Sweep", *, silent: bool) -> None:
         show_progress(len(job.seeds), job.config.training.epochs, silent) as progress,
     ):
         for record in records:
+            Interrupted.check()
             progress.advance(
                 len(record.seeds),
                 record.epoch,

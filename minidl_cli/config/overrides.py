@@ -2,7 +2,7 @@
 
 from ..errors import InputError
 from .locate import shown
-from .yaml_tree import MAX_DIGITS, Key, Node, read_value
+from .yaml_tree import MAX_DIGITS, MAX_LEVELS, Key, Node, read_value
 
 
 def override(root: Node, setting: str) -> None:
@@ -20,6 +20,8 @@ def override(root: Node, setting: str) -> None:
     if not equals or not all(dotted.split(".")):
         raise InputError(f"{place}: write KEY=VALUE, such as training.epochs=10")
     *way, last = dotted.split(".")
+    if len(way) >= MAX_LEVELS:
+        raise InputError(f"{place}: more than {MAX_LEVELS} levels of nesting; use fewer")
     node = root
     for step in way:
         node = _descend(node, step, place)

@@ -14,6 +14,7 @@ from ..errors import InputError
 from .atomic import sync_folder, write_atomically
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
 DEFAULT_RUNS_DIR = Path("runs")
@@ -156,9 +157,9 @@ class Run:
         except (ValueError, csv.Error) as error:
             raise InputError(f"{self.path / 'rounds.csv'}: cannot be read: {error}") from error
 
-    def write_weights(self, name: str, weights: Mapping[str, "Tensor"]) -> None:
-        """Write named tensors to `weights/{name}.safetensors`."""
-        from safetensors.torch import save
+    def write_weights(self, name: str, weights: "Mapping[str, NDArray[Any]]") -> None:
+        """Write named arrays to `weights/{name}.safetensors`."""
+        from safetensors.numpy import save
 
         folder = self.path / "weights"
         folder.mkdir(exist_ok=True)

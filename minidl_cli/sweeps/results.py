@@ -33,7 +33,7 @@ def write_results(run: Run, task: Task, rounds: Sequence[Round], log: MetricsLog
     """
     run.write_rounds([_row(round) for round in rounds])
     names = rounds[0].weights
-    run.write_weights("last", {name: torch.stack([round.weights[name] for round in rounds]) for name in names})
+    run.write_weights("last", {name: np.stack([round.weights[name] for round in rounds]) for name in names})
     _draw_figures(run, task, rounds, log)
     run.write_json("summary.json", summary(task, rounds, seconds))
 
@@ -86,7 +86,7 @@ def _draw_figures(run: Run, task: Task, rounds: Sequence[Round], log: MetricsLog
 def _draw_decision(run: Run, task: Task, round: Round, title: str) -> None:
     from ..display import figures
 
-    network = restore(task, {name: values.unsqueeze(0) for name, values in round.weights.items()})
+    network = restore(task, {name: torch.from_numpy(values).unsqueeze(0) for name, values in round.weights.items()})
     test = task.samples([round.seed])["test"]
     points, targets = test.inputs[0].T, test.targets.mT
     low, high = points.min(dim=0).values, points.max(dim=0).values

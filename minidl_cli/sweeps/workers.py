@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from math import ceil
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 
 import torch
 
@@ -77,36 +78,31 @@ def single_thread() -> Iterator[None]:
 
 
 def _train_in_processes(config: Config, chunks: Sequence[Chunk], workers: int) -> Iterator[Event]:
-    # Spawned, not forked: a fork copies locks that PyTorch's threads may hold.
-    context = get_context("spawn")
     waiting = deque(chunks)
     at_work: dict[Connection, Chunk] = {}
     processes = []
     try:
         for _ in range(workers):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(config, theirs), daemon=True)
-            process.start()
-            theirs.close()
+            process, connection = _start_worker(config)
             processes.append(process)
-            at_work[ours] = waiting.popleft()
-            ours.send(at_work[ours])
+            at_work[connection] = waiting.popleft()
+            connection.send(at_work[connection])
         while at_work:
-            for connection in wait(list(at_work)):
-                assert isinstance(connection, Connection)
+            for ready in wait(list(at_work)):
+                assert isinstance(ready, Connection)
                 try:
-                    event: Event | None = connection.recv()
-                except EOFError:
-                    seeds = ", ".join(map(str, at_work[connection]))
+                    event: Event | None = ready.recv()
+                except (EOFError, ConnectionError):
+                    seeds = ", ".join(map(str, at_work[ready]))
                     raise TrainingError(f"a worker died while it trained the seeds {seeds}") from None
                 if event is not None:
                     yield event
                 elif waiting:
-                    at_work[connection] = waiting.popleft()
-                    connection.send(at_work[connection])
+                    at_work[ready] = waiting.popleft()
+                    ready.send(at_work[ready])
                 else:
-                    del at_work[connection]
-                    connection.send(None)
+                    del at_work[ready]
+                    ready.close()
     finally:
         for process in processes:
             if at_work:
@@ -114,19 +110,32 @@ def _train_in_processes(config: Config, chunks: Sequence[Chunk], workers: int) -
             process.join()
 
 
+def _start_worker(config: Config) -> tuple[SpawnProcess, Connection]:
+    # Spawned, not forked: a fork copies locks that PyTorch's threads may hold.
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(config, theirs), daemon=True)
+    # Ctrl-C goes to every process of a terminal, but the first one decides when the workers end. They inherit
+    # that it is blocked, from their first moment on.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    theirs.close()
+    return process, ours
+
+
 def _work(config: Config, connection: Connection) -> None:
-    """A worker process: trains the chunks that it is sent, until it is sent None."""
-    # Ctrl-C goes to every process of a terminal, but the first one decides when the workers end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """A worker process: trains the chunks that it is sent, each followed by None, until the connection ends."""
     try:
         with single_thread():
-            while (chunk := connection.recv()) is not None:
-                for event in _train_chunk(config, chunk):
+            while True:
+                for event in _train_chunk(config, connection.recv()):
                     connection.send(event)
                 connection.send(None)
-    except (EOFError, BrokenPipeError):
-        pass  # The first process is gone, so nobody waits for the results.
+    except (EOFError, ConnectionError):
+        pass  # There is no more work, or the first process is gone.
 
 
 def default_workers() -> int:

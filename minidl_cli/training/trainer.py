@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..nn.sequential import Sequential
@@ -53,14 +54,15 @@ class Round:
         status: whether it finished, or diverged (its loss became infinite or NaN).
         epochs: the number of epochs that it was trained for.
         metrics: `train_loss`, `test_accuracy` and so on, of the final weights on whole sets; empty if it diverged.
-        weights: its parameters at the end, by name.
+        weights: its parameters at the end, by name. (Not tensors: PyTorch hands those from process to process by
+            way of open files, of which there can be too many.)
     """
 
     seed: int
     status: Literal["finished", "diverged"]
     epochs: int
     metrics: dict[str, float]
-    weights: dict[str, Tensor]
+    weights: dict[str, NDArray[Any]]
 
 
 class Trainer:
@@ -169,8 +171,8 @@ class Trainer:
         }
         return [round for _, round in sorted((self.stopped | finished).items())]
 
-    def _weights(self, index: int) -> dict[str, Tensor]:
-        return {name: parameter.value[index].clone() for name, parameter in self.network.named_parameters()}
+    def _weights(self, index: int) -> dict[str, NDArray[Any]]:
+        return {name: parameter.value[index].numpy().copy() for name, parameter in self.network.named_parameters()}
 
 
 @torch.inference_mode()

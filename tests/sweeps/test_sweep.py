@@ -3,6 +3,9 @@
 import csv
 import json
 import math
+import os
+import resource
+import signal
 
 import pytest
 import torch
@@ -11,6 +14,7 @@ from safetensors.torch import load_file
 from minidl_cli import evaluate, load_config, sweep, train
 from minidl_cli.errors import InputError, MinidlWarning, TrainingError
 from minidl_cli.statistics import summarize
+from minidl_cli.sweeps import workers
 
 DIVERGING = ["model=[linear: 7, linear: 5, linear: 2]", "optimizer.sgd.lr=0.8", "training.epochs=4"]
 
@@ -47,6 +51,26 @@ def test_workers_change_nothing(config, tmp_path):
     expected = results(sweep(config, runs_dir=tmp_path, workers=1))
     assert results(sweep(config, runs_dir=tmp_path, workers=2)) == expected
     assert results(sweep(config, runs_dir=tmp_path, workers=3, chunk=1)) == expected
+
+
+def test_many_rounds_need_few_open_files(small_config, tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+    try:
+        run = sweep(small_config("sweep.rounds=200", "training.epochs=1"), runs_dir=tmp_path, workers=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(run.rounds()) == 200
+
+
+def test_worker_that_dies_is_told_with_its_seeds(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "_work", _die)
+    with pytest.raises(TrainingError, match=r"a worker died while it trained the seeds [0-4](, [0-4])*$"):
+        sweep(config, runs_dir=tmp_path, workers=2)
+
+
+def _die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_train_gives_the_round_of_the_sweep(config, small_config, tmp_path):
