@@ -17,7 +17,7 @@ from .measures import Judge, Measures, Numbers
 from .samples import Samples
 
 # The columns of one forward pass in an evaluation. It must not depend on the number of rounds.
-EVALUATION_SIZE = 512
+EVALUATION_SIZE = 256
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from ..layer import Layer
 class ReLU(Layer):
     """The rectified linear unit y = max(0, x), element by element.
 
-    dy/dx is 1 where x > 0, which is where y > 0, and 0 elsewhere; at the kink we take 0, as PyTorch does.
+    dy/dx is 1 where x > 0, which is where y > 0, and 0 where y = 0: it is the sign of y. That takes 0 at the kink,
+    as PyTorch does.
     Input and output are `[rounds, features, batch]`.
     Source: Nair, Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines (2010).
     """
@@ -18,4 +19,4 @@ class ReLU(Layer):
         return self.y
 
     def backward(self, grad: Tensor) -> Tensor:
-        return grad * (self.y > 0)
+        return grad * self.y.sign()

@@ -1,0 +1,1 @@
+"""How fast minidl is, beside others and beside itself: `python -m benchmarks`, from the repository's root."""
