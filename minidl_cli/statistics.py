@@ -24,27 +24,30 @@ def summarize(values: Sequence[float], missing: int = 0, *, higher_is_better: bo
     Returns:
         `n` (the finished rounds), `mean`, `std` (the sample's, n - 1), `cv` (std / mean), `ci95` (the 95%
         confidence interval of the mean by Student's t distribution, `[low, high]`), `median`, `q1`, `q3`
-        (linearly interpolated), `min`, `max`.
+        (linearly interpolated), `min`, `max`. All are finite.
     """
     n = len(values)
     summary: Summary = {"n": n}
     if n == 0:
         return summary
-    mean = statistics.fmean(values)
-    summary["mean"] = mean
-    if n > 1:
-        std = statistics.stdev(values)
-        half_width = student_t_quantile(0.975, n - 1) * std / math.sqrt(n)
-        summary["std"] = std
-        if mean:
-            summary["cv"] = std / abs(mean)
-        summary["ci95"] = [mean - half_width, mean + half_width]
+    mean, std = _mean_and_deviation(values)
+    half_width = student_t_quantile(0.975, n - 1) * std / math.sqrt(n) if n > 1 else math.nan
     worst = -math.inf if higher_is_better else math.inf
     quartiles = _quantiles([*values, *[worst] * missing], [0.25, 0.5, 0.75])
-    for name, value in zip(("q1", "median", "q3"), quartiles, strict=True):
-        if math.isfinite(value):
-            summary[name] = value
-    return summary | {"min": min(values), "max": max(values)}
+    described = {"mean": mean, "std": std, "cv": std / abs(mean) if mean else math.nan}
+    described |= dict(zip(("q1", "median", "q3"), quartiles, strict=True), min=min(values), max=max(values))
+    summary |= {name: value for name, value in described.items() if math.isfinite(value)}
+    if math.isfinite(mean - half_width) and math.isfinite(mean + half_width):
+        summary["ci95"] = [mean - half_width, mean + half_width]
+    return summary
+
+
+def _mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and the sample's standard deviation, NaN where there is none or it is too large."""
+    try:
+        return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else math.nan
+    except OverflowError:
+        return math.nan, math.nan
 
 
 def _quantiles(values: Sequence[float], shares: Sequence[float]) -> list[float]:

@@ -49,6 +49,6 @@ def encode(labels: Tensor, outputs: int, target_values: tuple[float, float], dty
 
     Two or more outputs take one-hot targets; a single output takes whether the class is 1.
     """
-    absent, present = target_values
+    absent, present = (torch.tensor(value, dtype=dtype) for value in target_values)
     classes = torch.arange(outputs).unsqueeze(1) if outputs > 1 else torch.ones(1, 1, dtype=torch.int64)
-    return torch.where(labels == classes, present, absent).to(dtype)
+    return torch.where(labels == classes, present, absent)

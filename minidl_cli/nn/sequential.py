@@ -1,5 +1,6 @@
 """The network: layers in a row, their parameters in one flat vector."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from math import prod
 
@@ -50,8 +51,13 @@ class Sequential:
         return sum(prod(parameter.shape) for _, parameter in self.named_parameters())
 
     def allocate(self, rounds: int, dtype: torch.dtype) -> None:
-        """Make the flat vectors for this many rounds, all zeros, and give every layer its views."""
+        """Make the flat vectors for this many rounds, all zeros, and give every layer its views.
+
+        Raises:
+            GraphError: a layer does not keep to the shapes that it declared.
+        """
         self._adopt(rounds, torch.zeros(rounds * self.parameter_count(), dtype=dtype))
+        self._try_out(torch.zeros(rounds, self.widths[0], 2, dtype=dtype))
 
     def _adopt(self, rounds: int, values: Tensor) -> None:
         self.values, self.gradients = values, torch.zeros_like(values)
@@ -64,6 +70,22 @@ class Sequential:
         shapes = [(rounds, *parameter.shape) for _, parameter in self.named_parameters()]
         parts = torch.split(vector, [prod(shape) for shape in shapes])
         return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+    def _try_out(self, x: Tensor) -> None:
+        """Pass a batch through: in training, what has the wrong shape would be written over its neighbours."""
+        with warnings.catch_warnings():
+            # PyTorch only warns where a result does not fit the view that it is to be written into.
+            warnings.simplefilter("error")
+            for index, layer in enumerate(self.layers):
+                try:
+                    output = layer.forward(x)
+                    grad = layer.backward(torch.zeros_like(output))
+                except (RuntimeError, Warning) as error:
+                    raise self._failure(index, "a trial", x, error) from error
+                if output.shape[1] != self.widths[index + 1] or grad.shape != x.shape:
+                    shapes = f"gives {list(output.shape)} and hands back {list(grad.shape)}"
+                    raise self._failure(index, "a trial", x, f"{shapes}, not what it declared")
+                x = output
 
     @property
     def rounds(self) -> int:
@@ -111,7 +133,7 @@ class Sequential:
                 raise self._failure(index, "backward", grad, error) from error
         return grad
 
-    def _failure(self, index: int, direction: str, given: Tensor, error: RuntimeError) -> GraphError:
+    def _failure(self, index: int, direction: str, given: Tensor, error: Exception | str) -> GraphError:
         kind = type(self.layers[index]).__name__
         return GraphError(
             f"model.{index} ({kind}): {direction} failed on {list(given.shape)}: {error}", ("model", index)

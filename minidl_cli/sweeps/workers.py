@@ -4,18 +4,16 @@ import os
 import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from math import ceil
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-import torch
-
 from ..config.schema import Config
 from ..errors import TrainingError
 from ..training.build import Task, build
 from ..training.memory import vector_bytes
+from ..training.threads import single_thread
 from ..training.trainer import EpochRecord, Round, Trainer
 
 Chunk = Sequence[int]
@@ -64,17 +62,6 @@ def _train_chunk(config: Config, chunk: Chunk) -> Iterator[Event]:
     trainer = Trainer(build(config), chunk)
     yield from trainer.epochs()
     yield from trainer.rounds()
-
-
-@contextmanager
-def single_thread() -> Iterator[None]:
-    """Let PyTorch use one thread: for networks this small, handing work to a second takes longer than doing it."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _train_in_processes(config: Config, chunks: Sequence[Chunk], workers: int) -> Iterator[Event]:

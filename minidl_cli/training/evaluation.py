@@ -14,6 +14,7 @@ from ..runs.folder import Run
 from ..statistics import Summary, summarize
 from .build import Task, build, load_config
 from .measures import Numbers
+from .threads import single_thread
 from .trainer import EVALUATION_SIZE, measure
 
 # Rounds are evaluated in stacks of this size, so that memory stays bounded. It does not change their numbers.
@@ -60,11 +61,12 @@ def evaluate(run: Run | str | Path, split: Split | None = None) -> dict[str, Sum
     finished = [index for index, (_, status) in enumerate(rounds) if status == "finished"]
     weights = checked_weights(run, build(config), len(rounds))
     measured: list[dict[str, float]] = []
-    for start in range(0, len(finished), STACK_SIZE):
-        places = finished[start : start + STACK_SIZE]
-        seeds = [rounds[place][0] for place in places]
-        stack = {name: values[places] for name, values in weights.items()}
-        measured += _measure_stack(config, seeds, stack, split)
+    with single_thread():
+        for start in range(0, len(finished), STACK_SIZE):
+            places = finished[start : start + STACK_SIZE]
+            seeds = [rounds[place][0] for place in places]
+            stack = {name: values[places] for name, values in weights.items()}
+            measured += _measure_stack(config, seeds, stack, split)
     return summarize_rounds(measured, len(rounds) - len(finished))
 
 

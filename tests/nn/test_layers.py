@@ -6,7 +6,7 @@ a line in `COUNTERPARTS`.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import pytest
 import torch
@@ -31,10 +31,7 @@ Parameters = dict[str, Tensor]
 COUNTERPARTS: dict[str, Callable[[Tensor, Parameters], Tensor]] = {
     "identity": lambda x, _: torch.nn.Identity()(x),
     "linear": lambda x, p: torch.stack(
-        [
-            F.linear(x[i].mT, p["0.weight"][i], p["0.bias"][i] if "0.bias" in p else None).mT
-            for i in range(len(x))
-        ]
+        [F.linear(x[i].mT, p["0.weight"][i], p["0.bias"][i] if "0.bias" in p else None).mT for i in range(len(x))]
     ),
     "relu": lambda x, _: F.relu(x),
     "sigmoid": lambda x, _: F.sigmoid(x),
@@ -44,7 +41,21 @@ COUNTERPARTS: dict[str, Callable[[Tensor, Parameters], Tensor]] = {
 # Rounds, width of the input, batch.
 SHAPES = [(1, 1, 1), (1, 7, 20), (1, 13, 1), (2, 1, 20), (2, 13, 7), (3, 5, 20), (3, 2, 1)]
 # Width of the input, batch: on both sides of what fits into vectors of 4, 8, 16 numbers.
-TAILS = [(1, 1), (2, 3), (3, 20), (5, 1), (7, 13), (13, 7), (20, 2), (25, 20), (25, 25), (33, 5), (1, 33)]
+TAILS = [
+    (1, 1),
+    (2, 3),
+    (3, 20),
+    (5, 1),
+    (7, 13),
+    (13, 7),
+    (20, 2),
+    (25, 20),
+    (25, 25),
+    (25, 1),
+    (33, 5),
+    (33, 1),
+    (1, 33),
+]
 
 
 @dataclass(frozen=True)
@@ -70,22 +81,16 @@ class Case:
         return network
 
 
-def required_arguments(name: str) -> dict[str, Any]:
-    examples = {int: 7, float: 0.5, bool: True}
+def argument_sets(name: str) -> list[dict[str, Any]]:
+    """The required arguments filled in, where they are numbers, and what else is to be tested."""
     declared = registry().types["layer"][name].arguments.model_fields
-    found = {}
-    for argument, info in declared.items():
-        if info.is_required():
-            of_words = get_origin(info.annotation) is Literal
-            found[argument] = get_args(info.annotation)[0] if of_words else examples[info.annotation]
-    return found
+    required = {key: {int: 7, float: 0.3}.get(info.annotation) for key, info in declared.items() if info.is_required()}
+    sets = [*([] if None in required.values() else [required]), *ARGUMENTS.get(name, [])]
+    assert sets, f"{name} needs a line in ARGUMENTS"
+    return sets
 
 
-CASES = [
-    Case(name, arguments)
-    for name in registry().types["layer"]
-    for arguments in [required_arguments(name), *ARGUMENTS.get(name, [])]
-]
+CASES = [Case(name, arguments) for name in registry().types["layer"] for arguments in argument_sets(name)]
 
 every_layer = pytest.mark.parametrize("case", CASES, ids=str)
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -345,3 +350,12 @@ def test_linear_declares_its_parameters(bias: bool, names: list[str]) -> None:
     network = Case("linear", {"out_features": 3, "bias": bias}).network(2, 5)
     shapes = {name: tuple(value.shape) for name, value in values_of(network).items()}
     assert shapes == {name: {"0.weight": (2, 3, 5), "0.bias": (2, 3)}[name] for name in names}
+
+
+@pytest.mark.parametrize(("init", "is_wide"), [({"torch_default": {}}, False), ({"normal": {"std": 100.0}}, True)])
+def test_the_bias_of_linear_is_pytorchs_default_whatever_its_weight_is(init: dict[str, Any], is_wide: bool) -> None:
+    network = Case("linear", {"out_features": 50, "init": init}).network(1, 4)
+    network.initialize([0])
+    values = values_of(network)
+    assert 0.4 < values["0.bias"].abs().max() <= 0.5
+    assert (values["0.weight"].abs().max() > 0.5) == is_wide

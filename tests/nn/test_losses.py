@@ -160,9 +160,7 @@ def test_shared_targets_are_repeated_ones(case: Case) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("rounds", [2, 3, 100])
 @pytest.mark.parametrize("is_sliced", [False, True], ids=["contiguous", "sliced"])
-def test_a_round_is_the_same_alone_and_stacked(
-    case: Case, dtype: torch.dtype, rounds: int, is_sliced: bool
-) -> None:
+def test_a_round_is_the_same_alone_and_stacked(case: Case, dtype: torch.dtype, rounds: int, is_sliced: bool) -> None:
     loss = case.make()
     for outputs, batch in TAILS:
         longer = problem(case.name, (rounds, outputs, batch + 8), dtype)

@@ -1,5 +1,6 @@
 """The rectified linear unit."""
 
+import torch
 from torch import Tensor
 
 from ..layer import Layer
@@ -15,7 +16,7 @@ class ReLU(Layer):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        self.y = x.clamp(min=0)
+        self.y = torch.relu(x)
         return self.y
 
     def backward(self, grad: Tensor) -> Tensor:

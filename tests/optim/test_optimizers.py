@@ -1,0 +1,194 @@
+"""The battery that every optimizer passes. The registry says which there are: a new one needs no edit here.
+
+What PyTorch has too deserves a line in `COUNTERPARTS`, and its options sets of arguments in `ARGUMENTS`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from minidl_cli.nn.layers.linear import Linear
+from minidl_cli.nn.layers.tanh import Tanh
+from minidl_cli.nn.sequential import Sequential
+from minidl_cli.optim.optimizer import Optimizer
+from minidl_cli.optim.sgd import SGD
+from minidl_cli.training.build import registry
+
+COUNTERPARTS: dict[str, type[torch.optim.Optimizer]] = {"sgd": torch.optim.SGD}
+
+ARGUMENTS: dict[str, list[dict[str, Any]]] = {
+    "sgd": [
+        {"lr": 0.07, "momentum": 0.15},
+        {"lr": 0.01, "momentum": 0.9},
+        {"lr": 0.01, "momentum": 0.9, "nesterov": True},
+        {"lr": 0.1, "weight_decay": 0.01},
+        {"lr": 0.03, "momentum": 0.5, "weight_decay": 0.1},
+        {"lr": 0.03, "momentum": 0.5, "weight_decay": 0.1, "nesterov": True},
+    ],
+}
+
+STEPS = 10
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    arguments: dict[str, Any]
+
+    def __str__(self) -> str:
+        return "-".join([self.name, *(f"{key}={value}" for key, value in self.arguments.items())])
+
+    def make(self) -> Optimizer:
+        component = registry().component("optimizer", {self.name: self.arguments})
+        optimizer: Optimizer = registry().make("optimizer", component)
+        return optimizer
+
+
+def argument_sets(name: str) -> list[dict[str, Any]]:
+    """The required arguments filled in, where they are numbers, and what else is to be tested."""
+    declared = registry().types["optimizer"][name].arguments.model_fields
+    required = {key: {int: 7, float: 0.5}.get(info.annotation) for key, info in declared.items() if info.is_required()}
+    sets = [*([] if None in required.values() else [required]), *ARGUMENTS.get(name, [])]
+    assert sets, f"{name} needs a line in ARGUMENTS"
+    return sets
+
+
+CASES = [Case(name, arguments) for name in registry().types["optimizer"] for arguments in argument_sets(name)]
+every_optimizer = pytest.mark.parametrize("case", CASES, ids=str)
+with_counterpart = pytest.mark.parametrize("case", [case for case in CASES if case.name in COUNTERPARTS], ids=str)
+
+
+def normal(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+def gradients(size: int, dtype: torch.dtype = torch.float64) -> Iterator[Tensor]:
+    for step in range(STEPS):
+        yield normal(size, seed=100 + step, dtype=dtype)
+
+
+def learning_rates(optimizer: Optimizer, is_scheduled: bool) -> list[float]:
+    return [optimizer.lr * (0.8**step if is_scheduled else 1) for step in range(STEPS)]
+
+
+@with_counterpart
+@pytest.mark.parametrize("is_scheduled", [False, True], ids=["constant", "scheduled"])
+def test_ten_steps_are_those_of_pytorch(case: Case, is_scheduled: bool) -> None:
+    optimizer, values = case.make(), normal(53, seed=0)
+    parameter = torch.nn.Parameter(values.clone())
+    counterpart = COUNTERPARTS[case.name]([parameter], **case.arguments)
+    optimizer.start(values)
+    for lr, gradient in zip(learning_rates(optimizer, is_scheduled), gradients(53), strict=True):
+        parameter.grad = gradient.clone()
+        counterpart.param_groups[0]["lr"] = lr
+        counterpart.step()
+        optimizer.step(values, gradient, lr)
+        assert (values - parameter.detach()).abs().max() / parameter.abs().max() <= 1e-12
+
+
+@with_counterpart
+def test_the_defaults_are_those_of_pytorch(case: Case) -> None:
+    declared = registry().types["optimizer"][case.name].arguments.model_fields
+    counterpart = COUNTERPARTS[case.name]([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    ours = {key: info.default for key, info in declared.items() if not info.is_required()}
+    assert ours == {key: counterpart.defaults[key] for key in ours}
+
+
+@every_optimizer
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+def test_the_state_is_flat_vectors_like_the_parameters(case: Case, dtype: torch.dtype) -> None:
+    optimizer, values = case.make(), normal(53, seed=0, dtype=dtype)
+    optimizer.start(values)
+    started = set(optimizer.state)
+    for gradient in gradients(53, dtype):
+        optimizer.step(values, gradient, optimizer.lr)
+    assert set(optimizer.state) == started
+    assert all(state.shape == (53,) and state.dtype == dtype for state in optimizer.state.values())
+    assert values.dtype == dtype
+
+
+@every_optimizer
+def test_a_step_updates_the_values_in_place(case: Case) -> None:
+    optimizer, vector = case.make(), normal(60, seed=0)
+    before, values = vector.clone(), vector[3:56]
+    optimizer.start(values)
+    optimizer.step(values, normal(53, seed=1), optimizer.lr)
+    assert (values != before[3:56]).all()
+    assert torch.equal(vector[:3], before[:3])
+    assert torch.equal(vector[56:], before[56:])
+
+
+@every_optimizer
+def test_a_start_forgets_all_steps(case: Case) -> None:
+    optimizer, runs = case.make(), []
+    for _ in range(2):
+        values = normal(53, seed=0)
+        optimizer.start(values)
+        for gradient in gradients(53):
+            optimizer.step(values, gradient, optimizer.lr)
+        runs.append(values)
+    assert torch.equal(*runs)
+
+
+@every_optimizer
+def test_restored_state_continues_as_if_never_stopped(case: Case) -> None:
+    through, values = case.make(), normal(53, seed=0)
+    through.start(values)
+    for step, gradient in enumerate(gradients(53)):
+        if step == STEPS // 2:
+            resumed, continued = case.make(), values.clone()
+            resumed.start(continued)
+            resumed.state = {name: state.clone() for name, state in through.state.items()}
+        if step >= STEPS // 2:
+            resumed.step(continued, gradient.clone(), resumed.lr)
+        through.step(values, gradient, through.lr)
+    assert torch.equal(values, continued)
+
+
+@every_optimizer
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("rounds", [2, 3, 100])
+def test_a_round_is_the_same_alone_and_stacked(case: Case, dtype: torch.dtype, rounds: int) -> None:
+    network = Sequential([Linear(7), Tanh(), Linear(5), Linear(1)], 3)  # blocks of odd lengths
+    network.allocate(rounds, dtype)
+    size = len(network.values)
+    start = normal(size, seed=0, dtype=dtype)
+
+    def run(vectors: Iterator[Tensor], values: Tensor) -> Tensor:
+        optimizer = case.make()
+        optimizer.start(values)
+        for gradient in vectors:
+            optimizer.step(values, gradient, optimizer.lr)
+        return values
+
+    together = run(gradients(size, dtype), start.clone())
+    for place in range(rounds):
+        own = (network.select(gradient, [place]) for gradient in gradients(size, dtype))
+        alone = run(own, network.select(start, [place]))
+        assert torch.equal(alone, network.select(together, [place])), f"round {place} of {rounds}"
+
+
+def test_sgd_keeps_no_velocity_without_momentum() -> None:
+    plain, heavy = SGD(0.1), SGD(0.1, momentum=0.5)
+    for optimizer in (plain, heavy):
+        optimizer.start(torch.zeros(3))
+    assert plain.state == {}
+    assert set(heavy.state) == {"velocity"}
+
+
+def test_sgd_refuses_nesterov_without_momentum() -> None:
+    with pytest.raises(ValueError, match="nesterov needs a momentum above 0"):
+        SGD(0.1, nesterov=True)
+
+
+def test_sgd_by_hand() -> None:
+    values, optimizer = torch.tensor([1.0, -2.0], dtype=torch.float64), SGD(0.5, momentum=0.5)
+    optimizer.start(values)
+    optimizer.step(values, torch.tensor([1.0, 2.0], dtype=torch.float64), 0.5)
+    assert values.tolist() == [0.5, -3.0]
+    optimizer.step(values, torch.tensor([1.0, 2.0], dtype=torch.float64), 0.25)
+    assert values.tolist() == [0.125, -3.75]  # the velocity is 1.5 times the gradient by now
