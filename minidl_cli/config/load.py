@@ -29,6 +29,7 @@ _EXPECTED = {
     "finite_number": "a finite number",
     "bool_type": "true or false",
     "string_type": "text",
+    "string_pattern_mismatch": "text that matches {pattern}",
     "list_type": "a list",
     "tuple_type": "a list",
     "dict_type": "a mapping of keys",
@@ -150,9 +151,10 @@ def _describe(details: ErrorDetails, path: Path, place: str, registry: Registry)
             return (
                 f"must be a mapping of keys, not {_show(given)}; known here: {', '.join(_known_keys(path, registry))}"
             )
-    expected = _EXPECTED.get(details["type"]) or details["msg"].partition("should be ")[2] or details["msg"]
+    _, _, other = details["msg"].rpartition("should be ")
+    expected = _EXPECTED.get(details["type"], "{other}").format(**context, other=other)
     key = "the key " if details["loc"][-1] == _KEY else ""
-    return f"{key}must be {expected.format(**context)}, not {_show(given)}"
+    return f"{key}must be {expected}, not {_show(given)}"
 
 
 def _describe_form(given: Any, path: Path, place: str, registry: Registry) -> str:
