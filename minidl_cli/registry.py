@@ -166,16 +166,13 @@ class Registry:
         """Return the component that a spelled-out value (`{name: {argument: value}}`) describes.
 
         Raises:
-            PydanticCustomError: there is no such component, or its arguments contradict each other.
+            PydanticCustomError: there is no such component, its form is wrong, or its arguments contradict each other.
             ValidationError: its arguments are wrong.
         """
         if isinstance(value, Component):
             return value
-        if not isinstance(value, dict) or not value:
-            raise PydanticCustomError("component_form", f"must be a {kind}: a name, or a name and its arguments")
-        if len(value) > 1:
-            names = ", ".join(map(str, value))
-            raise PydanticCustomError("component_form", "{problem}", {"problem": f"one {kind} only, not {names}"})
+        if not isinstance(value, dict) or len(value) != 1:
+            raise PydanticCustomError("component_form", "not a name, nor a name and its arguments")
         name = next(iter(value))
         if name not in self.types[kind]:
             raise PydanticCustomError("unknown_component", f"no such {kind}", {"kind": kind, "name": str(name)})

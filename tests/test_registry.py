@@ -165,10 +165,10 @@ def test_a_component_spelled_out_is_read_as_the_same(kind: str, value: dict[str,
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ("linear", "must be a layer"),
-        ({}, "must be a layer"),
-        (3, "must be a layer"),
-        ({"tanh": {}, "relu": {}}, "one layer only, not tanh, relu"),
+        ("linear", "not a name, nor a name and its arguments"),
+        ({}, "not a name, nor a name and its arguments"),
+        (3, "not a name, nor a name and its arguments"),
+        ({"tanh": {}, "relu": {}}, "not a name, nor a name and its arguments"),
         ({"tahn": {}}, "no such layer"),
     ],
 )

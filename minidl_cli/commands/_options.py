@@ -37,7 +37,10 @@ def with_shortcuts(settings: tuple[str, ...], **values: int | str | None) -> tup
 
     JSON is YAML, and says of a text that it is one, whatever it looks like: `--name 007` is no number.
     """
-    return (*settings, *(f"{key}={json.dumps(value)}" for key, value in values.items() if value is not None))
+    return (
+        *settings,
+        *(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in values.items() if value is not None),
+    )
 
 
 def config_path(reference: str, runs_dir: Path) -> Path:

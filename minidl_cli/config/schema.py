@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PlainValidator, PrivateAttr
+from pydantic import AfterValidator, Field, PrivateAttr
 
 from ..errors import InputError
 from ..registry import Component, Kind, NonNegativeInt, PositiveInt, StrictModel
@@ -10,16 +10,6 @@ from .locate import Path, dotted, place_of
 from .yaml_tree import Node
 
 Seed = Annotated[int, Field(ge=0, lt=10**18)]
-
-
-def _data_seed(value: Any) -> int | str:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if value == "round" or (whole and 0 <= value < 10**18):
-        return value  # type: ignore[no-any-return]
-    raise ValueError("must be a whole number from 0 on, or 'round'")
-
-
-DataSeed = Annotated[int | Literal["round"], PlainValidator(_data_seed, json_schema_input_type=Seed | Literal["round"])]
 
 
 class Training(StrictModel):
@@ -55,7 +45,7 @@ class Config(StrictModel):
     )
     seed: Seed = Field(0, description="The seed of the first round.")
     data: Annotated[Component, Kind("dataset")] = Field(description="The dataset.")
-    data_seed: DataSeed = Field(
+    data_seed: Seed | Literal["round"] = Field(
         0, description="The seed that all rounds draw the data from, or `round`: each draws its own."
     )
     model: Annotated[list[Annotated[Component, Kind("layer")]], Field(min_length=1)] = Field(

@@ -1,9 +1,10 @@
 """A disc in the unit square."""
 
 import math
-from typing import Literal
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Generator, Tensor
 
 from ..registry import Pair, Positive, PositiveInt
@@ -37,7 +38,7 @@ class Disc(Dataset):
         self,
         train: PositiveInt = 1000,
         test: PositiveInt = 1000,
-        inside_label: Literal[0, 1] = 1,
+        inside_label: Annotated[int, Field(ge=0, le=1)] = 1,
         target_values: Pair = (0.0, 1.0),
         radius: Positive = HALF_THE_SQUARE,
     ):

@@ -222,7 +222,7 @@ MISTAKES = [
         "loss.mse.reduction: must be 'mean', 'sum_outputs' or 'sum', not the text 'avg'",
     ),
     ("loss: [mse]", 7, "loss: must be a loss: a name, or a name and its arguments, not a list"),
-    ("data: {disc: {inside_label: 2}}", 29, "data.disc.inside_label: must be 0 or 1, not 2"),
+    ("data: {disc: {inside_label: 2}}", 29, "data.disc.inside_label: must be at most 1, not 2"),
     ("data: {disc: {target_values: [1, 0]}}", 7, "data: disc: target_values must ascend, not [1.0, 0.0]"),
     ("data: {disc: {target_values: [0, 1, 2]}}", 30, "data.disc.target_values: must have at most 2 items, not 3"),
     ("data: {disc: {target_values: [0]}}", 30, "data.disc.target_values.1: missing: the list is too short"),
@@ -230,7 +230,7 @@ MISTAKES = [
     ("data: {disc: {target_values: [0, b]}}", 34, "data.disc.target_values.1: must be a number, not the text 'b'"),
     ("data: {disc: {target_values: [0, .nan]}}", 34, "data.disc.target_values.1: must be a finite number, not .nan"),
 ]
-DATA_SEED = "data_seed: must be a whole number from 0 on, or 'round'"
+DATA_SEED = "data_seed: must be a whole number or 'round'"
 NAME = "name: must not start with a dot or contain slashes: it becomes part of a folder's name"
 # The same for a sixth line, of a key that the base does not have.
 MISTAKES_IN_OTHER_KEYS = [
@@ -245,7 +245,7 @@ MISTAKES_IN_OTHER_KEYS = [
     ("seed: '1'", 7, "seed: must be a whole number, not the text '1'"),
     ("seed:", 6, "seed: must be a whole number, not nothing"),
     ("data_seed: rounds", 12, f"{DATA_SEED}, not the text 'rounds'"),
-    ("data_seed: -1", 12, f"{DATA_SEED}, not -1"),
+    ("data_seed: -1", 12, "data_seed: must be at least 0 or 'round', not -1"),
     ("data_seed: 1.5", 12, f"{DATA_SEED}, not 1.5"),
     ("data_seed: true", 12, f"{DATA_SEED}, not true"),
     ("data_seed: '3'", 12, f"{DATA_SEED}, not the text '3'"),

@@ -1,0 +1,183 @@
+"""What is wrong with a config, in the words of its author: where, what, and what to write instead."""
+
+import math
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from ..registry import Kind, Registry, StrictModel
+from .locate import Path, dotted, existing, place_of, place_of_key, shown
+from .schema import Config
+from .shorthand import item_kind
+from .yaml_tree import Node
+
+# How the validator's path ends where a key is wrong and not its value.
+_KEY = "[key]"
+
+# What must stand where the validator finds an error of this type.
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "string_pattern_mismatch": "text that matches {pattern}",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a mapping of keys",
+    "literal_error": "{expected}",
+    "greater_than": "greater than {gt:.15g}",
+    "greater_than_equal": "at least {ge:.15g}",
+    "less_than": "less than {lt:.15g}",
+    "less_than_equal": "at most {le:.15g}",
+}
+
+
+def lines(error: ValidationError, root: Node, source: str, registry: Registry) -> list[str]:
+    """Return a line for each wrong value: first those that overrides set, then the others in the file's order.
+
+    Args:
+        error: what the validator found.
+        root: the config that it validated.
+        source: the file's name, as places begin with it.
+        registry: the components that the config may name.
+    """
+    problems: dict[tuple[str, str], list[str]] = {}
+    for details in error.errors():
+        path = _path(details, root)
+        place = _place(details, path, root)
+        problems.setdefault((place, dotted(path)), []).append(_describe(details, path, place, registry))
+    lines = [(place, f"{place}: {key}: {_join(found)}") for (place, key), found in problems.items()]
+    return [line for _, line in sorted(lines, key=lambda line: _position(line[0], source))]
+
+
+def _path(details: ErrorDetails, root: Node) -> Path:
+    """Return the path in the config: the validator's own has steps for a union's branches as well."""
+    path: Path = details["loc"]
+    if details["type"] == "missing":
+        return (*existing(root, path[:-1]), path[-1])
+    return existing(root, path)
+
+
+def _place(details: ErrorDetails, path: Path, root: Node) -> str:
+    given = details["input"]
+    if details["type"] in ("extra_forbidden", "invalid_key") or details["loc"][-1] == _KEY:
+        return place_of_key(root, path)
+    if details["type"] == "component_form" and isinstance(given, dict) and given:
+        return place_of_key(root, (*path, list(given)[1]))
+    return place_of(root, path)
+
+
+def _position(place: str, source: str) -> list[int]:
+    numbers = re.fullmatch(r":(\d+):(\d+)", place.removeprefix(source))
+    return [int(number) for number in numbers.groups()] if numbers else []
+
+
+def _join(problems: list[str]) -> str:
+    """Return what the branches of a union say of one value as one: `must be a whole number or 'auto', not 1.5`."""
+    *others, last = dict.fromkeys(problems)
+    expected = [problem.partition(", not ")[0] for problem in others]
+    return " or ".join([*expected, last.removeprefix("must be ") if others else last])
+
+
+def _describe(details: ErrorDetails, path: Path, place: str, registry: Registry) -> str:
+    """Say what is wrong and what to do, in the words of a config's author."""
+    given, context = details["input"], details.get("ctx", {})
+    match details["type"]:
+        case "missing":
+            return "missing" if isinstance(path[-1], str) else "missing: the list is too short"
+        case "extra_forbidden" | "invalid_key":
+            known = _known_keys(path[:-1], registry)
+            return f"unknown key; {_suggest(path[-1], known) if known else f'{path[-2]} takes no arguments'}"
+        case "unknown_component":
+            name, kind = context["name"], context["kind"]
+            return f"no such {kind}: '{shown(name)}'; {_suggest(name, registry.types[kind])}"
+        case "component_form":
+            return _describe_form(given, path, place, registry)
+        case "model_type" if not _known_keys(path, registry):
+            return f"takes no arguments; write only '{path[-1]}', without {_show(given)}"
+        case "value_error" | "contradiction":
+            problem = shown(str(context.get("error", details["msg"])), most=200)
+            return f"{problem}, not {_show(given)}" if problem.startswith("must be ") else problem
+        case "too_short" | "string_too_short" if not given:
+            return "must not be empty"
+        case "too_short" | "too_long":
+            most = details["type"] == "too_long"
+            number = context["max_length" if most else "min_length"]
+            return f"must have at {'most' if most else 'least'} {number} items, not {len(given)}"
+        case "string_too_long":
+            return f"must have at most {context['max_length']} characters, not {len(given):,}"
+        case "string_type" if isinstance(given, int | float):
+            return f"must be text, not {_show(given)}; put it in quotes"
+        case "model_type" | "model_attributes_type":
+            return (
+                f"must be a mapping of keys, not {_show(given)}; known here: {', '.join(_known_keys(path, registry))}"
+            )
+    _, _, other = details["msg"].rpartition("should be ")
+    expected = _EXPECTED.get(details["type"], "{other}").format(**context, other=other)
+    key = "the key " if details["loc"][-1] == _KEY else ""
+    return f"{key}must be {expected}, not {_show(given)}"
+
+
+def _describe_form(given: Any, path: Path, place: str, registry: Registry) -> str:
+    _, kind = _declared(path, registry)
+    if not isinstance(given, dict) or not given:
+        article = "an" if str(kind)[0] in "aeiou" else "a"
+        return f"must be {article} {kind}: a name, or a name and its arguments, not {_show(given)}"
+    first, second = (shown(str(name)) for name in list(given)[:2])
+    if place.startswith("-s "):
+        advice = f"to replace it, write {dotted(path)}={{{second}: ...}}"
+    elif isinstance(path[-1], int):
+        advice = "begin each with '- '"
+    else:
+        advice = "keep one, with its arguments below it"
+    return f"one {kind} only, but '{second}' stands beside '{first}'; {advice}"
+
+
+def _show(value: Any) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return str(value).lower()
+        case dict():
+            return "a mapping" if value else "an empty mapping"
+        case list() | tuple():
+            return "a list"
+        case float() if not math.isfinite(value):
+            return repr(value).replace("nan", ".nan").replace("inf", ".inf")
+        case str():
+            return f"the text '{shown(value)}'"
+    return str(value)
+
+
+def _suggest(name: Any, known: Iterable[str]) -> str:
+    near = get_close_matches(str(name).lower(), known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+
+
+def _known_keys(path: Path, registry: Registry) -> list[str]:
+    """Return the keys that a config may have at `path`, which leads through mappings, lists and components."""
+    model, kind = _declared(path, registry)
+    return list(registry.types[kind] if kind else model.model_fields)
+
+
+def _declared(path: Path, registry: Registry) -> tuple[type[StrictModel], str | None]:
+    """Return what a config may have at `path`: a model of keys, or a kind of component."""
+    model: type[StrictModel] = Config
+    kind: str | None = None
+    for step in path:
+        if kind and not isinstance(step, int):
+            model, kind = registry.types[kind][str(step)].arguments, None
+        elif step in model.model_fields:
+            declared = model.model_fields[str(step)]
+            kind = Kind.of(declared) or item_kind(declared)
+            if not kind:
+                assert isinstance(declared.annotation, type)
+                model = declared.annotation
+    return model, kind
