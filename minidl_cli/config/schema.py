@@ -1,5 +1,6 @@
 """What a config holds."""
 
+from math import ceil
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr
@@ -21,6 +22,18 @@ class Training(StrictModel):
     drop_last: bool = Field(False, description="Whether a last batch that is not full is left out.")
     dtype: Literal["float32", "float64"] = Field("float32", description="The type of all numbers in the network.")
     log_every: PositiveInt = Field(1, description="Test and log only every so many epochs, and the last.")
+
+    def is_logged(self, epoch: int) -> bool:
+        """Tell whether an epoch is one to test and log."""
+        return epoch % self.log_every == 0 or epoch == self.epochs
+
+    def logged_epochs(self) -> list[int]:
+        """Return the epochs to test and log."""
+        return [epoch for epoch in range(1, self.epochs + 1) if self.is_logged(epoch)]
+
+    def batches(self, samples: int) -> int:
+        """Return the number of batches of an epoch."""
+        return samples // self.batch_size if self.drop_last else ceil(samples / self.batch_size)
 
 
 class Sweep(StrictModel):

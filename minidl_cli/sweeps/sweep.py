@@ -137,7 +137,7 @@ class Sweep:
             )
         started = perf_counter()
         rounds: dict[int, Round] = {}
-        with MetricsLog(self.run.metrics_path, self.seeds, self._logged_epochs(), METRICS) as log:
+        with MetricsLog(self.run.metrics_path, self.seeds, self.config.training.logged_epochs(), METRICS) as log:
             for event in train_chunks(self.config, self._chunks, self.workers):
                 if isinstance(event, Round):
                     rounds[event.seed] = event
@@ -147,9 +147,5 @@ class Sweep:
                 yield event
         ordered = [rounds[seed] for seed in self.seeds]
         write_results(self.run, self._task, ordered, log, perf_counter() - started)
-        if all(round.status == "diverged" for round in ordered):
+        if all(each.status == "diverged" for each in ordered):
             raise TrainingError(f"every round diverged; try a smaller learning rate ({self.run.path} has the records)")
-
-    def _logged_epochs(self) -> list[int]:
-        last, every = self.config.training.epochs, self.config.training.log_every
-        return [epoch for epoch in range(1, last + 1) if epoch % every == 0 or epoch == last]

@@ -12,6 +12,10 @@ from ..nn.loss import Loss
 Numbers = NDArray[np.float64]
 
 
+# What is measured of every part of the data.
+MEASURES = ("loss", "mse", "accuracy")
+
+
 @dataclass(frozen=True)
 class Judge:
     """How outputs are judged.
@@ -36,7 +40,7 @@ class Measures:
     def __init__(self, judge: Judge, rounds: int):
         self.judge = judge
         self.samples = 0
-        self._sums = {name: torch.zeros(rounds, dtype=torch.float64) for name in ("loss", "mse", "accuracy")}
+        self._sums = {name: torch.zeros(rounds, dtype=torch.float64) for name in MEASURES}
 
     def add(self, output: Tensor, target: Tensor) -> None:
         """Count a block of outputs `[rounds, outputs, n]` with their targets."""

@@ -92,7 +92,7 @@ class Trainer:
         started = perf_counter()
         for epoch in range(1, self.options.epochs + 1):
             metrics = self._train(epoch)
-            if epoch % self.options.log_every == 0 or epoch == self.options.epochs:
+            if self.options.is_logged(epoch):
                 metrics |= measure(self.network, self.judge, self.samples["test"], "test")
             running = self._running()
             yield EpochRecord(
@@ -169,7 +169,7 @@ class Trainer:
             )
             for index in self._running()
         }
-        return [round for _, round in sorted((self.stopped | finished).items())]
+        return [each for _, each in sorted((self.stopped | finished).items())]
 
     def _weights(self, index: int) -> dict[str, NDArray[Any]]:
         return {name: parameter.value[index].numpy().copy() for name, parameter in self.network.named_parameters()}
