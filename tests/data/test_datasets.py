@@ -4,46 +4,22 @@ A dataset that needs a file, or other arguments than numbers, needs a line in `A
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import torch
 
-from minidl_cli.data.dataset import Dataset, Part, encode
+from minidl_cli.data.dataset import Part, encode
 from minidl_cli.data.disc import Disc
 from minidl_cli.randomness import generator
-from minidl_cli.training.build import registry
+from tests.components import Case, cases
 
 ARGUMENTS: dict[str, list[dict[str, Any]]] = {
     "disc": [{"train": 1, "test": 3}, {"train": 37, "test": 11, "radius": 0.3, "inside_label": 0}],
 }
 
 
-@dataclass(frozen=True)
-class Case:
-    name: str
-    arguments: dict[str, Any]
-
-    def __str__(self) -> str:
-        return "-".join([self.name, *(f"{key}={value}" for key, value in self.arguments.items())])
-
-    def make(self) -> Dataset:
-        component = registry().component("dataset", {self.name: self.arguments})
-        dataset: Dataset = registry().make("dataset", component)
-        return dataset
-
-
-def argument_sets(name: str) -> list[dict[str, Any]]:
-    """The required arguments filled in, where they are numbers, and what else is to be tested."""
-    declared = registry().types["dataset"][name].arguments.model_fields
-    required = {key: {int: 7, float: 0.3}.get(info.annotation) for key, info in declared.items() if info.is_required()}
-    sets = [*([] if None in required.values() else [required]), *ARGUMENTS.get(name, [])]
-    assert sets, f"{name} needs a line in ARGUMENTS"
-    return sets
-
-
-CASES = [Case(name, arguments) for name in registry().types["dataset"] for arguments in argument_sets(name)]
+CASES = cases("dataset", ARGUMENTS, Case)
 every_dataset = pytest.mark.parametrize("case", CASES, ids=str)
 
 

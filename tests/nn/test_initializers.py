@@ -5,7 +5,6 @@ One whose distribution is known deserves a line in `DISTRIBUTIONS`.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -13,8 +12,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from minidl_cli.nn.layer import Initializer
-from minidl_cli.training.build import registry
+from tests.components import Case, cases
 
 # SciPy's distribution of the values, given the arguments, fan_in and fan_out.
 DISTRIBUTIONS: dict[str, Callable[[dict[str, Any], int, int], Any]] = {
@@ -24,35 +22,15 @@ DISTRIBUTIONS: dict[str, Callable[[dict[str, Any], int, int], Any]] = {
 ARGUMENTS: dict[str, list[dict[str, Any]]] = {"normal": [{"std": 0.01}, {"std": 3.0}]}
 
 
-@dataclass(frozen=True)
-class Case:
-    name: str
-    arguments: dict[str, Any]
-
-    def __str__(self) -> str:
-        return "-".join([self.name, *map(str, self.arguments.values())])
-
-    def make(self) -> Initializer:
-        component = registry().component("initializer", {self.name: self.arguments})
-        initializer: Initializer = registry().make("initializer", component)
-        return initializer
-
+class InitializerCase(Case):
     def draw(self, rows: int, columns: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
         """A weight of `rows` outputs and `columns` inputs."""
         numbers = torch.Generator().manual_seed(seed)
-        return self.make().draw((rows, columns), columns, rows, dtype, numbers)
+        values: Tensor = self.make().draw((rows, columns), columns, rows, dtype, numbers)
+        return values
 
 
-def argument_sets(name: str) -> list[dict[str, Any]]:
-    """The required arguments filled in, where they are numbers, and what else is to be tested."""
-    declared = registry().types["initializer"][name].arguments.model_fields
-    required = {key: {int: 7, float: 0.3}.get(info.annotation) for key, info in declared.items() if info.is_required()}
-    sets = [*([] if None in required.values() else [required]), *ARGUMENTS.get(name, [])]
-    assert sets, f"{name} needs a line in ARGUMENTS"
-    return sets
-
-
-CASES = [Case(name, arguments) for name in registry().types["initializer"] for arguments in argument_sets(name)]
+CASES = cases("initializer", ARGUMENTS, InitializerCase)
 every_initializer = pytest.mark.parametrize("case", CASES, ids=str)
 both_types = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 
@@ -60,7 +38,7 @@ both_types = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], id
 @every_initializer
 @both_types
 @pytest.mark.parametrize("shape", [(1, 1), (7, 3), (25, 25)], ids=str)
-def test_draws_a_fresh_contiguous_tensor(case: Case, dtype: torch.dtype, shape: tuple[int, int]) -> None:
+def test_draws_a_fresh_contiguous_tensor(case: InitializerCase, dtype: torch.dtype, shape: tuple[int, int]) -> None:
     drawn = case.draw(*shape, dtype=dtype)
     assert drawn.shape == shape
     assert drawn.dtype == dtype
@@ -71,12 +49,12 @@ def test_draws_a_fresh_contiguous_tensor(case: Case, dtype: torch.dtype, shape: 
 
 @every_initializer
 @both_types
-def test_the_same_generator_gives_the_same_values(case: Case, dtype: torch.dtype) -> None:
+def test_the_same_generator_gives_the_same_values(case: InitializerCase, dtype: torch.dtype) -> None:
     assert torch.equal(case.draw(13, 7, dtype=dtype), case.draw(13, 7, dtype=dtype))
 
 
 @every_initializer
-def test_the_global_generator_is_left_alone(case: Case) -> None:
+def test_the_global_generator_is_left_alone(case: InitializerCase) -> None:
     before = torch.get_rng_state()
     case.draw(13, 7)
     assert torch.equal(torch.get_rng_state(), before)
@@ -84,7 +62,7 @@ def test_the_global_generator_is_left_alone(case: Case) -> None:
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.name in DISTRIBUTIONS], ids=str)
 @pytest.mark.parametrize("shape", [(100, 400), (400, 100)], ids=str)
-def test_values_have_their_distribution(case: Case, shape: tuple[int, int]) -> None:
+def test_values_have_their_distribution(case: InitializerCase, shape: tuple[int, int]) -> None:
     drawn = case.draw(*shape)
     expected = DISTRIBUTIONS[case.name](case.arguments, shape[1], shape[0])
     assert not torch.equal(drawn, case.draw(*shape, seed=1))

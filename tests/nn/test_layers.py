@@ -5,7 +5,6 @@ a line in `COUNTERPARTS`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -13,9 +12,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from minidl_cli.nn.layer import Layer
 from minidl_cli.nn.sequential import Sequential
-from minidl_cli.training.build import registry
+from tests.components import Case, cases
 
 # Sets of arguments to test as well, besides the required ones filled in.
 ARGUMENTS: dict[str, list[dict[str, Any]]] = {
@@ -58,21 +56,7 @@ TAILS = [
 ]
 
 
-@dataclass(frozen=True)
-class Case:
-    """A layer and its arguments."""
-
-    name: str
-    arguments: dict[str, Any] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return "-".join([self.name, *(f"{key}={value}" for key, value in self.arguments.items())])
-
-    def make(self) -> Layer:
-        component = registry().component("layer", {self.name: self.arguments})
-        layer: Layer = registry().make("layer", component)
-        return layer
-
+class LayerCase(Case):
     def network(self, rounds: int, width: int, dtype: torch.dtype = torch.float64) -> Sequential:
         """The layer as a network of its own, with normally distributed parameters."""
         network = Sequential([self.make()], width)
@@ -81,16 +65,7 @@ class Case:
         return network
 
 
-def argument_sets(name: str) -> list[dict[str, Any]]:
-    """The required arguments filled in, where they are numbers, and what else is to be tested."""
-    declared = registry().types["layer"][name].arguments.model_fields
-    required = {key: {int: 7, float: 0.3}.get(info.annotation) for key, info in declared.items() if info.is_required()}
-    sets = [*([] if None in required.values() else [required]), *ARGUMENTS.get(name, [])]
-    assert sets, f"{name} needs a line in ARGUMENTS"
-    return sets
-
-
-CASES = [Case(name, arguments) for name in registry().types["layer"] for arguments in argument_sets(name)]
+CASES = cases("layer", ARGUMENTS, LayerCase)
 
 every_layer = pytest.mark.parametrize("case", CASES, ids=str)
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -164,7 +139,7 @@ def assert_close(found: Parameters, expected: Parameters, tolerance: float) -> N
         assert deviation(found[name], value) <= tolerance, name
 
 
-def problem(case: Case, shape: tuple[int, int, int]) -> tuple[Sequential, Tensor, Tensor]:
+def problem(case: LayerCase, shape: tuple[int, int, int]) -> tuple[Sequential, Tensor, Tensor]:
     """A network of the layer, an input and dL/d(output)."""
     rounds, width, batch = shape
     network = case.network(rounds, width)
@@ -174,7 +149,7 @@ def problem(case: Case, shape: tuple[int, int, int]) -> tuple[Sequential, Tensor
 
 @every_layer
 @every_shape
-def test_shapes_and_types(case: Case, shape: tuple[int, int, int]) -> None:
+def test_shapes_and_types(case: LayerCase, shape: tuple[int, int, int]) -> None:
     network, x, grad = problem(case, shape)
     found = derived(network, x, grad)
     assert found["output"].shape == (shape[0], network.widths[-1], shape[2])
@@ -184,7 +159,7 @@ def test_shapes_and_types(case: Case, shape: tuple[int, int, int]) -> None:
 
 @every_layer
 @every_shape
-def test_gradients_are_those_of_central_differences(case: Case, shape: tuple[int, int, int]) -> None:
+def test_gradients_are_those_of_central_differences(case: LayerCase, shape: tuple[int, int, int]) -> None:
     network, x, grad = problem(case, shape)
     found = derived(network, x, grad)
     del found["output"]
@@ -197,7 +172,7 @@ def test_gradients_are_those_of_central_differences(case: Case, shape: tuple[int
 
 @every_layer
 @every_shape
-def test_gradients_are_those_of_autograd_through_the_forward_pass(case: Case, shape: tuple[int, int, int]) -> None:
+def test_gradients_are_those_of_autograd_through_the_forward_pass(case: LayerCase, shape: tuple[int, int, int]) -> None:
     network, x, grad = problem(case, shape)
     found = derived(network, x, grad)
     assert_close(found, with_autograd(network, x, network.forward, grad), 1e-12)
@@ -205,7 +180,7 @@ def test_gradients_are_those_of_autograd_through_the_forward_pass(case: Case, sh
 
 @every_shape
 @pytest.mark.parametrize("case", [case for case in CASES if case.name in COUNTERPARTS], ids=str)
-def test_output_and_gradients_are_those_of_pytorch(case: Case, shape: tuple[int, int, int]) -> None:
+def test_output_and_gradients_are_those_of_pytorch(case: LayerCase, shape: tuple[int, int, int]) -> None:
     network, x, grad = problem(case, shape)
     found = derived(network, x, grad)
     counterpart = COUNTERPARTS[case.name]
@@ -213,7 +188,7 @@ def test_output_and_gradients_are_those_of_pytorch(case: Case, shape: tuple[int,
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.name in COUNTERPARTS], ids=str)
-def test_large_inputs_are_those_of_pytorch(case: Case) -> None:
+def test_large_inputs_are_those_of_pytorch(case: LayerCase) -> None:
     x = torch.tensor([-1000.0, -100.0, -30.0, -1e-9, 1e-9, 30.0, 100.0, 1000.0], dtype=torch.float64).view(1, 1, 8)
     network = case.network(1, 1)
     grad = torch.ones(1, network.widths[-1], 8, dtype=torch.float64)
@@ -224,7 +199,7 @@ def test_large_inputs_are_those_of_pytorch(case: Case) -> None:
 
 
 @every_layer
-def test_backward_overwrites_the_gradients(case: Case) -> None:
+def test_backward_overwrites_the_gradients(case: LayerCase) -> None:
     network, x, grad = problem(case, (2, 5, 7))
     first = derived(network, x, grad)
     network.gradients.fill_(torch.nan)
@@ -234,7 +209,7 @@ def test_backward_overwrites_the_gradients(case: Case) -> None:
 
 
 @every_layer
-def test_backward_twice_after_one_forward_gives_the_same(case: Case) -> None:
+def test_backward_twice_after_one_forward_gives_the_same(case: LayerCase) -> None:
     network, x, grad = problem(case, (2, 5, 7))
     network.forward(x)
     first = network.backward(grad).clone(), network.gradients.clone()
@@ -243,7 +218,7 @@ def test_backward_twice_after_one_forward_gives_the_same(case: Case) -> None:
 
 
 @every_layer
-def test_gradients_are_written_into_their_views(case: Case) -> None:
+def test_gradients_are_written_into_their_views(case: LayerCase) -> None:
     network, x, grad = problem(case, (3, 5, 7))
     before = {name: gradient.data_ptr() for name, gradient in gradients_of(network).items()}
     network.gradients.fill_(torch.nan)
@@ -253,7 +228,7 @@ def test_gradients_are_written_into_their_views(case: Case) -> None:
 
 
 @every_layer
-def test_what_comes_in_is_left_as_it_is(case: Case) -> None:
+def test_what_comes_in_is_left_as_it_is(case: LayerCase) -> None:
     network, x, grad = problem(case, (2, 5, 7))
     x_before, grad_before, values_before = x.clone(), grad.clone(), network.values.clone()
     derived(network, x, grad)
@@ -264,7 +239,7 @@ def test_what_comes_in_is_left_as_it_is(case: Case) -> None:
 
 @every_layer
 @both_types
-def test_numbers_stay_of_their_type(case: Case, dtype: torch.dtype) -> None:
+def test_numbers_stay_of_their_type(case: LayerCase, dtype: torch.dtype) -> None:
     network = case.network(2, 5, dtype)
     grad = normal(2, network.widths[-1], 3, seed=3, dtype=dtype)
     found = derived(network, normal(2, 5, 3, seed=2, dtype=dtype), grad)
@@ -279,7 +254,7 @@ def assert_equal(found: Parameters, expected: Parameters, message: str = "") -> 
 
 
 def assert_rounds_are_the_same_alone(
-    case: Case, rounds: int, width: int, batch: int, dtype: torch.dtype, layout: Callable[[Tensor, int], Tensor]
+    case: LayerCase, rounds: int, width: int, batch: int, dtype: torch.dtype, layout: Callable[[Tensor, int], Tensor]
 ) -> None:
     stacked = case.network(rounds, width, dtype)
     samples = normal(rounds, width, batch + 8, seed=4, dtype=dtype)
@@ -312,7 +287,7 @@ def shared_by_the_rounds(samples: Tensor, batch: int) -> Tensor:
 @every_layer
 @both_types
 @pytest.mark.parametrize("rounds", [2, 3, 100])
-def test_a_round_is_the_same_alone_and_stacked(case: Case, dtype: torch.dtype, rounds: int) -> None:
+def test_a_round_is_the_same_alone_and_stacked(case: LayerCase, dtype: torch.dtype, rounds: int) -> None:
     for width, batch in TAILS:
         assert_rounds_are_the_same_alone(case, rounds, width, batch, dtype, contiguous)
 
@@ -321,7 +296,7 @@ def test_a_round_is_the_same_alone_and_stacked(case: Case, dtype: torch.dtype, r
 @both_types
 @pytest.mark.parametrize("layout", [sliced, shared_by_the_rounds])
 def test_a_round_is_the_same_alone_and_stacked_on_other_layouts(
-    case: Case, dtype: torch.dtype, layout: Callable[[Tensor, int], Tensor]
+    case: LayerCase, dtype: torch.dtype, layout: Callable[[Tensor, int], Tensor]
 ) -> None:
     for width, batch in TAILS:
         assert_rounds_are_the_same_alone(case, 3, width, batch, dtype, layout)
@@ -329,7 +304,7 @@ def test_a_round_is_the_same_alone_and_stacked_on_other_layouts(
 
 @every_layer
 @both_types
-def test_the_layout_of_the_input_changes_no_bit(case: Case, dtype: torch.dtype) -> None:
+def test_the_layout_of_the_input_changes_no_bit(case: LayerCase, dtype: torch.dtype) -> None:
     for width, batch in TAILS:
         network = case.network(3, width, dtype)
         samples = normal(3, width, batch + 8, seed=4, dtype=dtype)

@@ -1,8 +1,6 @@
 """The battery that every loss passes. The registry says which losses there are: a new one needs no edit here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import torch
@@ -10,8 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from minidl_cli.data.dataset import encode
-from minidl_cli.nn.loss import Loss
-from minidl_cli.training.build import registry
+from tests.components import Case, cases
 
 # PyTorch's loss of each entry of `[outputs, batch]`.
 COUNTERPARTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -25,33 +22,7 @@ SHAPES = [(1, 1, 1), (1, 2, 20), (2, 1, 7), (2, 3, 1), (3, 5, 13)]
 TAILS = [(1, 1), (2, 1), (1, 3), (2, 20), (3, 5), (5, 7), (10, 13), (1, 33), (25, 25)]
 
 
-@dataclass(frozen=True)
-class Case:
-    name: str
-    arguments: dict[str, Any]
-
-    def __str__(self) -> str:
-        return "-".join([self.name, *map(str, self.arguments.values())])
-
-    def make(self) -> Loss:
-        loss: Loss = registry().make("loss", registry().component("loss", {self.name: self.arguments}))
-        return loss
-
-
-def choices(name: str) -> list[dict[str, Any]]:
-    """Every value of every argument that has a list of choices, one at a time."""
-    declared = registry().types["loss"][name].arguments.model_fields
-    required = {key: {int: 7, float: 0.5}[info.annotation] for key, info in declared.items() if info.is_required()}
-    found = [
-        {**required, key: choice}
-        for key, info in declared.items()
-        if get_origin(info.annotation) is Literal
-        for choice in get_args(info.annotation)
-    ]
-    return found or [required]
-
-
-CASES = [Case(name, arguments) for name in registry().types["loss"] for arguments in choices(name)]
+CASES = cases("loss", {}, Case)
 every_loss = pytest.mark.parametrize("case", CASES, ids=str)
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
@@ -72,7 +43,11 @@ def problem(name: str, shape: tuple[int, int, int], dtype: torch.dtype = torch.f
 
 
 def test_every_reduction_is_tested() -> None:
-    assert {case.arguments["reduction"] for case in CASES if case.name == "mse"} == {"mean", "sum_outputs", "sum"}
+    assert {case.arguments["reduction"] for case in CASES if case.name == "mse"} == {
+        "mean",
+        "sum_outputs",
+        "sum",
+    }
 
 
 @every_loss

@@ -4,7 +4,6 @@ What PyTorch has too deserves a line in `COUNTERPARTS`, and its options sets of 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from minidl_cli.nn.sequential import Sequential
 from minidl_cli.optim.optimizer import Optimizer
 from minidl_cli.optim.sgd import SGD
 from minidl_cli.training.build import registry
+from tests.components import Case, cases
 
 COUNTERPARTS: dict[str, type[torch.optim.Optimizer]] = {"sgd": torch.optim.SGD}
 
@@ -34,30 +34,7 @@ ARGUMENTS: dict[str, list[dict[str, Any]]] = {
 STEPS = 10
 
 
-@dataclass(frozen=True)
-class Case:
-    name: str
-    arguments: dict[str, Any]
-
-    def __str__(self) -> str:
-        return "-".join([self.name, *(f"{key}={value}" for key, value in self.arguments.items())])
-
-    def make(self) -> Optimizer:
-        component = registry().component("optimizer", {self.name: self.arguments})
-        optimizer: Optimizer = registry().make("optimizer", component)
-        return optimizer
-
-
-def argument_sets(name: str) -> list[dict[str, Any]]:
-    """The required arguments filled in, where they are numbers, and what else is to be tested."""
-    declared = registry().types["optimizer"][name].arguments.model_fields
-    required = {key: {int: 7, float: 0.5}.get(info.annotation) for key, info in declared.items() if info.is_required()}
-    sets = [*([] if None in required.values() else [required]), *ARGUMENTS.get(name, [])]
-    assert sets, f"{name} needs a line in ARGUMENTS"
-    return sets
-
-
-CASES = [Case(name, arguments) for name in registry().types["optimizer"] for arguments in argument_sets(name)]
+CASES = cases("optimizer", ARGUMENTS, Case)
 every_optimizer = pytest.mark.parametrize("case", CASES, ids=str)
 with_counterpart = pytest.mark.parametrize("case", [case for case in CASES if case.name in COUNTERPARTS], ids=str)
 
