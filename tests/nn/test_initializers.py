@@ -82,7 +82,7 @@ def test_torch_default_draws_what_torch_nn_linear_draws(dtype: torch.dtype, inpu
         torch.manual_seed(5)
         expected = torch.nn.Linear(inputs, outputs, dtype=dtype)
     numbers = torch.Generator().manual_seed(5)
-    ours = Case("torch_default", {}).make()
+    ours = InitializerCase("initializer", "torch_default", {}).make()
     weight = ours.draw((outputs, inputs), inputs, outputs, dtype, numbers)
     bias = ours.draw((outputs,), inputs, outputs, dtype, numbers)
     few_units = 4 * torch.finfo(dtype).eps / math.sqrt(inputs)
@@ -91,5 +91,5 @@ def test_torch_default_draws_what_torch_nn_linear_draws(dtype: torch.dtype, inpu
 
 
 def test_torch_default_reaches_its_bound() -> None:
-    drawn = Case("torch_default", {}).draw(400, 100)
+    drawn = InitializerCase("initializer", "torch_default", {}).draw(400, 100)
     assert 0.0999 < float(drawn.abs().max()) <= 0.1

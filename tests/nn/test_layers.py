@@ -314,7 +314,7 @@ def test_the_layout_of_the_input_changes_no_bit(case: LayerCase, dtype: torch.dt
 
 
 def test_relu_takes_zero_at_its_kink() -> None:
-    network = Case("relu").network(1, 3)
+    network = LayerCase("layer", "relu", {}).network(1, 3)
     x = torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64).view(1, 3, 1)
     network.forward(x)
     assert network.backward(torch.ones_like(x)).flatten().tolist() == [0, 0, 1]
@@ -322,14 +322,14 @@ def test_relu_takes_zero_at_its_kink() -> None:
 
 @pytest.mark.parametrize(("bias", "names"), [(True, ["0.weight", "0.bias"]), (False, ["0.weight"])])
 def test_linear_declares_its_parameters(bias: bool, names: list[str]) -> None:
-    network = Case("linear", {"out_features": 3, "bias": bias}).network(2, 5)
+    network = LayerCase("layer", "linear", {"out_features": 3, "bias": bias}).network(2, 5)
     shapes = {name: tuple(value.shape) for name, value in values_of(network).items()}
     assert shapes == {name: {"0.weight": (2, 3, 5), "0.bias": (2, 3)}[name] for name in names}
 
 
 @pytest.mark.parametrize(("init", "is_wide"), [({"torch_default": {}}, False), ({"normal": {"std": 100.0}}, True)])
 def test_the_bias_of_linear_is_pytorchs_default_whatever_its_weight_is(init: dict[str, Any], is_wide: bool) -> None:
-    network = Case("linear", {"out_features": 50, "init": init}).network(1, 4)
+    network = LayerCase("layer", "linear", {"out_features": 50, "init": init}).network(1, 4)
     network.initialize([0])
     values = values_of(network)
     assert 0.4 < values["0.bias"].abs().max() <= 0.5

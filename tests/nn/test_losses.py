@@ -108,7 +108,7 @@ def test_values_and_derivative_are_those_of_pytorch(case: Case, shape: tuple[int
 
 def test_the_mean_of_mse_is_mse_loss() -> None:
     output, target = problem("mse", (1, 3, 7))
-    found = Case("mse", {"reduction": "mean"}).make().total(output, target)
+    found = Case("loss", "mse", {"reduction": "mean"}).make().total(output, target)
     assert float(found) == pytest.approx(float(F.mse_loss(output, target)), rel=1e-14)
 
 
