@@ -23,7 +23,7 @@ def largest_difference() -> float:
     eager.network.load_state_dict({name: value.value[0].clone() for name, value in trainer.network.named_parameters()})
     differences = []
     for record in trainer.epochs():
-        train, test = eager.epoch(trainer._order(record.epoch)[0])
+        train, test = eager.epoch(trainer.order(record.epoch)[0])
         judged = {
             "train_loss": train.loss,
             "train_accuracy": train.accuracy,

@@ -16,13 +16,14 @@ from multiprocessing.connection import wait
 
 from minidl_cli import load_config
 from minidl_cli.config.schema import Config
-from minidl_cli.sweeps.workers import Chunk, _work, default_workers, plan, single_thread, train_chunks
+from minidl_cli.sweeps.workers import Plan, default_workers, plan, train_rounds, work
 from minidl_cli.training.build import build
+from minidl_cli.training.threads import single_thread
 from minidl_cli.training.trainer import Trainer
 
 from .measuring import Measure, seconds, serve
 
-ROUNDS, STEP_EPOCHS, TRAINING_EPOCHS = range(100), 100, 20
+STEP_EPOCHS, TRAINING_EPOCHS = 100, 20
 
 
 def disc(*settings: str) -> Config:
@@ -37,30 +38,29 @@ def steps() -> Measure:
 
 def one_round() -> Measure:
     repetitions = 5  # A single training is too short to be measured well.
-    config, chunks = _training(range(1), workers=1)
-    return lambda: seconds(lambda: list(train_chunks(config, chunks * repetitions, workers=1))) / repetitions
+    config, planned = _training(rounds=1, workers=1)
+    return lambda: seconds(lambda: [list(train_rounds(config, planned)) for _ in range(repetitions)]) / repetitions
 
 
 def hundred_rounds() -> Measure:
-    config, chunks = _training(ROUNDS, workers=1)
-    return lambda: seconds(lambda: list(train_chunks(config, chunks, workers=1)))
+    config, planned = _training(rounds=100, workers=1)
+    return lambda: seconds(lambda: list(train_rounds(config, planned)))
 
 
 def in_workers() -> Measure:
     """Measure with minidl's own worker processes, kept alive: their start would take longer than the training."""
-    workers = default_workers()
-    config, chunks = _training(ROUNDS, workers)
+    config, planned = _training(rounds=100, workers=default_workers())
     context = get_context("spawn")
     connections = []
-    for _ in range(workers):
+    for _ in range(planned.workers):
         ours, theirs = context.Pipe()
-        context.Process(target=_work, args=(config, theirs), daemon=True).start()
+        context.Process(target=work, args=(config, theirs), daemon=True).start()
         connections.append(ours)
 
     def train() -> None:
-        for connection, chunk in zip(cycle(connections), chunks, strict=False):
+        for connection, chunk in zip(cycle(connections), planned.chunks, strict=False):
             connection.send(chunk)
-        at_work = len(chunks)
+        at_work = len(planned.chunks)
         while at_work:
             for connection in wait(connections):
                 if connection.recv() is None:
@@ -69,9 +69,9 @@ def in_workers() -> Measure:
     return lambda: seconds(train)
 
 
-def _training(rounds: range, workers: int) -> tuple[Config, list[Chunk]]:
-    config = disc(f"training.epochs={TRAINING_EPOCHS}")
-    return config, plan(build(config), rounds, workers)
+def _training(rounds: int, workers: int) -> tuple[Config, Plan]:
+    config = disc(f"training.epochs={TRAINING_EPOCHS}", f"sweep.rounds={rounds}")
+    return config, plan(build(config), workers)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from typing import Any
 from unittest.mock import patch
 
 from minidl_cli.nn.layers.linear import Linear
-from minidl_cli.sweeps.workers import single_thread
 from minidl_cli.training import trainer as training
 from minidl_cli.training.build import build
+from minidl_cli.training.threads import single_thread
 
 from .disc import disc
 from .measuring import seconds
@@ -61,7 +61,7 @@ class Clock:
         parts: list[tuple[str, Any, str]] = [
             ("loss", trainer.loss, "backward"),
             ("update", trainer.optimizer, "step"),
-            ("gathering", trainer, "_order"),
+            ("gathering", trainer, "order"),
             ("gathering", train, "gather"),
             ("metrics", training.Measures, "add"),
             ("test", training, "measure"),

@@ -28,11 +28,13 @@ class InputError(MinidlError):
 
 
 class GraphError(MinidlError):
-    """A layer or a loss does not fit what comes before it.
+    """A layer failed, or does not fit what comes before it.
 
     Attributes:
         place: the path of the config's key that the error belongs to, such as `("model", 2)`.
     """
+
+    exit_code = 1
 
     def __init__(self, problem: str, place: tuple[str | int, ...] = ()):
         super().__init__(problem)
@@ -40,7 +42,7 @@ class GraphError(MinidlError):
 
 
 class TrainingError(MinidlError):
-    """The work ran and failed: every round diverged, or a gradient is wrong."""
+    """The work ran and failed: every round diverged, or the disk is full."""
 
     exit_code = 1
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 
-Purpose = Literal["data", "parameters", "order"]
+Purpose = Literal["train data", "test data", "parameters", "order"]
 
 
 def generator(seed: int, purpose: Purpose, epoch: int = 0) -> torch.Generator:

@@ -113,7 +113,11 @@ class ComponentType:
     def _default(self, default: Any) -> Any:
         if default is inspect.Parameter.empty:
             return ...
-        return Component(_name(type(default))) if type(default).__base__ in self._kinds else default
+        if not isinstance(default, tuple(self._kinds)):
+            return default
+        if inspect.signature(type(default)).parameters:
+            raise TypeError(f"{self.name}: a default component cannot have arguments, as {default!r} has")
+        return Component(_name(type(default)))
 
     @property
     def first_argument(self) -> str | None:
@@ -153,14 +157,20 @@ class Registry:
         self._kinds: dict[type, str] = {}
 
     def add_package(self, kind: str, base: type, package: ModuleType) -> None:
-        """Register the classes derived from `base` that the modules of `package` define."""
+        """Register the class derived from `base` that each module of `package` defines.
+
+        Raises:
+            TypeError: a module defines more than one.
+        """
         self._kinds[base] = kind
-        self.types[kind] = {
-            _name(cls): ComponentType(_name(cls), cls, self._kinds)
-            for module in _modules(package)
-            for cls in vars(module).values()
-            if inspect.isclass(cls) and issubclass(cls, base) and cls.__module__ == module.__name__ and cls is not base
-        }
+        self.types[kind] = {}
+        for module in _modules(package):
+            own = [cls for cls in vars(module).values() if inspect.isclass(cls) and cls.__module__ == module.__name__]
+            for cls in own:
+                if issubclass(cls, base) and cls is not base:
+                    if _name(cls) in self.types[kind]:
+                        raise TypeError(f"{module.__name__}: a module can define only one {kind}")
+                    self.types[kind][_name(cls)] = ComponentType(_name(cls), cls, self._kinds)
 
     def component(self, kind: str, value: Any) -> Component:
         """Return the component that a spelled-out value (`{name: {argument: value}}`) describes.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from minidl_cli.config.schema import Config
 from minidl_cli.training.build import load_config
@@ -23,6 +24,10 @@ optimizer:
   sgd: {lr: 0.1, momentum: 0.5}
 training: {epochs: 3, batch_size: 10}
 """
+
+# The same examples in every run: a failure is there for everyone, and no folder of examples is left behind.
+settings.register_profile("minidl", derandomize=True, database=None, deadline=None)
+settings.load_profile("minidl")
 
 MakeConfig = Callable[..., Config]
 

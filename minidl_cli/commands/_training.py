@@ -6,35 +6,34 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import Interrupted
+from ..errors import Interrupted, TrainingError
 from ._options import print_json
 
 if TYPE_CHECKING:
-    from ..sweeps.sweep import Sweep
+    from ..sweeps.sweep import Job
 
 
-def run_and_report(job: "Sweep", *, quiet: bool, as_json: bool) -> None:
-    """Train a sweep's rounds with a progress display, then print what came out, or where it is kept."""
+def run_and_report(job: "Job", *, quiet: bool, as_json: bool) -> None:
+    """Train the rounds of a job with a progress display, then print what came out, or where it is kept."""
     try:
         _run(job, silent=quiet)
     except Interrupted:
         click.echo(f"what was logged until now is in {job.run.path}", err=True)
         raise
-    if as_json:
-        print_json({"run": str(job.run.path), **job.run.summary()})
-    elif quiet:
-        click.echo(job.run.path)
-    else:
-        _report(job)
+    except TrainingError:
+        if job.run.is_finished:  # but every round diverged
+            _report(job, quiet=quiet, as_json=as_json)
+        raise
+    _report(job, quiet=quiet, as_json=as_json)
 
 
-def _run(job: "Sweep", *, silent: bool) -> None:
+def _run(job: "Job", *, silent: bool) -> None:
     from ..display.progress import show_progress
 
     # Closed at once when something goes wrong, so that no worker outlives it.
     with (
         closing(job.records()) as records,
-        show_progress(len(job.seeds), job.config.training.epochs, silent) as progress,
+        show_progress(len(job.config.seeds), job.config.training.epochs, silent) as progress,
     ):
         for record in records:
             Interrupted.check()
@@ -46,14 +45,23 @@ def _run(job: "Sweep", *, silent: bool) -> None:
             )
 
 
-def _report(job: "Sweep") -> None:
+def _report(job: "Job", *, quiet: bool, as_json: bool) -> None:
+    if as_json:
+        print_json({"run": str(job.run.path), **job.run.summary()})
+    elif quiet:
+        click.echo(job.run.path)
+    else:
+        _print_report(job)
+
+
+def _print_report(job: "Job") -> None:
     from ..display.tables import print_final
     from ..display.text import duration, printable
 
     summary = job.run.summary()
     rounds = summary["rounds"]
     print_final(summary["final"])
-    what = f"{rounds['finished']} of {rounds['planned']} rounds finished" if rounds["planned"] > 1 else "1 round"
+    what = f"{rounds['finished']} of {rounds['planned']} rounds finished"
     click.echo(f"\n{what}, {job.config.training.epochs} epochs, {duration(summary['seconds'])}")
     if rounds["diverged"]:
         click.echo(f"diverged: seeds {_listed(rounds['diverged_seeds'])}")

@@ -28,14 +28,14 @@ def command(config: Path, settings: tuple[str, ...], batch: int, as_json: bool) 
     from ..training.build import load_config
 
     comparisons = check_gradients(load_config(config, settings), batch)
+    rows = [asdict(comparison) | {"passed": comparison.passed} for comparison in comparisons]
     passed = all(comparison.passed for comparison in comparisons)
     if as_json:
-        rows = [asdict(comparison) | {"passed": comparison.passed} for comparison in comparisons]
         options.print_json({"passed": passed, "tolerance": TOLERANCE, "comparisons": rows})
     else:
         from ..display.tables import print_gradient_check
 
-        print_gradient_check([asdict(comparison) | {"passed": comparison.passed} for comparison in comparisons])
+        print_gradient_check(rows)
         click.echo(f"\n{'all gradients are right' if passed else 'a gradient is wrong'} (tolerance {TOLERANCE:g})")
     if not passed:
         sys.exit(1)

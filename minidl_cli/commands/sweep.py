@@ -8,26 +8,21 @@ import click
 from . import _options as options
 
 
-class SeedRange(click.ParamType[range]):
-    """Seeds in a row, written `FIRST-LAST`."""
-
-    name = "first-last"
-
-    def convert(self, value: str | range, param: click.Parameter | None, context: click.Context | None) -> range:
-        """Return the seeds."""
-        if isinstance(value, range):
-            return value
-        match = re.fullmatch(r"(\d{1,18})-(\d{1,18})", value)
-        if not match or int(match[1]) > int(match[2]):
-            self.fail(f"{value!r} is no range of seeds; write the first and the last, such as 0-99", param, context)
-        return range(int(match[1]), int(match[2]) + 1)
+def _seeds(context: click.Context, parameter: click.Parameter, value: str | None) -> range | None:
+    """Return the seeds that `FIRST-LAST` stands for."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d{1,18})-(\d{1,18})", value)
+    if not match or int(match[1]) > int(match[2]):
+        raise click.BadParameter(f"{value!r} is no range of seeds; write the first and the last, such as 0-99")
+    return range(int(match[1]), int(match[2]) + 1)
 
 
 @click.command("sweep", short_help="Train a config from many seeds, and see the spread.")
 @options.config_argument
 @options.settings_option
 @click.option("--rounds", type=click.IntRange(min=1), help="How many seeds, from the config's seed on.")
-@click.option("--seeds", type=SeedRange(), help="Which seeds, such as 0-99.")
+@click.option("--seeds", metavar="FIRST-LAST", callback=_seeds, help="Which seeds, such as 0-99.")
 @options.name_option
 @options.runs_dir_option
 @click.option("--workers", type=click.IntRange(min=1), help="How many processes. [default: the cores]")
@@ -63,12 +58,11 @@ def command(
     """
     if rounds is not None and seeds is not None:
         raise click.UsageError("--rounds and --seeds exclude each other")
-    from ..sweeps.sweep import Sweep, default_seeds
+    from ..sweeps.sweep import Job
     from ..training.build import load_config
     from ._training import run_and_report
 
     if seeds is not None:
         settings = options.with_shortcuts(settings, seed=seeds.start, **{"sweep.rounds": len(seeds)})
     loaded = load_config(config, options.with_shortcuts(settings, name=name, **{"sweep.rounds": rounds}))
-    job = Sweep(loaded, default_seeds(loaded), runs_dir, workers, chunk)
-    run_and_report(job, quiet=quiet, as_json=as_json)
+    run_and_report(Job(loaded, runs_dir, workers, chunk), quiet=quiet, as_json=as_json)

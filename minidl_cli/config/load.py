@@ -12,7 +12,7 @@ from .overrides import override
 from .problems import lines
 from .schema import Config
 from .shorthand import spell_out
-from .yaml_tree import Node, read_tree
+from .yaml_tree import MAX_BYTES, Node, read_tree
 
 
 def load(path: Path, settings: Sequence[str], registry: Registry) -> Config:
@@ -28,7 +28,8 @@ def load(path: Path, settings: Sequence[str], registry: Registry) -> Config:
     """
     source = shown(str(path), most=1000)
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)  # one more than the reader takes
     except OSError as error:
         raise InputError(f"{source}: cannot be read: {error.strerror or error}") from error
     root = read_tree(content, source)

@@ -13,7 +13,7 @@ from .yaml_tree import Node
 Seed = Annotated[int, Field(ge=0, lt=10**18)]
 
 
-class Training(StrictModel):
+class TrainingOptions(StrictModel):
     """How the network is trained."""
 
     epochs: NonNegativeInt = Field(description="How often training goes through all samples.")
@@ -36,7 +36,7 @@ class Training(StrictModel):
         return samples // self.batch_size if self.drop_last else ceil(samples / self.batch_size)
 
 
-class Sweep(StrictModel):
+class SweepOptions(StrictModel):
     """What `minidl sweep` does with the file."""
 
     rounds: PositiveInt = Field(1, description="How many seeds, from `seed` on.")
@@ -66,14 +66,19 @@ class Config(StrictModel):
     )
     loss: Annotated[Component, Kind("loss")] = Field(description="What training minimizes.")
     optimizer: Annotated[Component, Kind("optimizer")] = Field(description="The update rule.")
-    training: Training = Field(description="How the network is trained.")
-    sweep: Sweep = Field(Sweep(rounds=1), description="What `minidl sweep` does with the file.")
+    training: TrainingOptions = Field(description="How the network is trained.")
+    sweep: SweepOptions = Field(SweepOptions(rounds=1), description="What `minidl sweep` does with the file.")
 
     _root: Node | None = PrivateAttr(default=None)
 
     def __eq__(self, other: object) -> bool:
         """Configs are equal if they mean the same, wherever their values stand."""
         return isinstance(other, Config) and self.resolved() == other.resolved()
+
+    @property
+    def seeds(self) -> range:
+        """The seeds of all rounds."""
+        return range(self.seed, self.seed + self.sweep.rounds)
 
     def error(self, path: Path, problem: str) -> InputError:
         """Return an error that names the place in the config's source, `file:line:column: key: problem`."""

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,13 @@ class Part:
 
 
 class Dataset(ABC):
-    """Samples with labels, drawn or split by the numbers of a generator.
+    """Samples with labels, drawn or split by a seed.
 
     Attributes:
         features: the number of inputs of a sample.
         classes: the number of classes.
         target_values: what a network is to put out for a class that is absent, and for one that is present.
-        sizes: the number of samples of each part, by name: the same for every generator, so that rounds stack.
+        sizes: the number of samples of each part, by name: the same for every seed, so that rounds stack.
     """
 
     features: int
@@ -36,8 +36,8 @@ class Dataset(ABC):
     sizes: dict[str, int]
 
     @abstractmethod
-    def draw(self, generator: Generator) -> dict[str, Part]:
-        """Return the parts `train` and `test`."""
+    def draw(self, seed: int) -> dict[str, Part]:
+        """Return the parts `train` and `test`, each from random numbers of its own."""
 
     def border(self) -> list[Tensor]:
         """Return the true border between the classes of a plane as curves `[points, 2]`; none if not known."""

@@ -7,6 +7,7 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
+from ..randomness import generator
 from ..registry import Pair, Positive, PositiveInt
 from .dataset import Dataset, Part
 
@@ -48,11 +49,14 @@ class Disc(Dataset):
         self.inside_label, self.radius = inside_label, radius
         self.target_values = target_values
 
-    def draw(self, generator: Generator) -> dict[str, Part]:
-        return {name: self._draw_part(size, generator) for name, size in self.sizes.items()}
+    def draw(self, seed: int) -> dict[str, Part]:
+        return {
+            "train": self._part(self.sizes["train"], generator(seed, "train data")),
+            "test": self._part(self.sizes["test"], generator(seed, "test data")),
+        }
 
-    def _draw_part(self, size: int, generator: Generator) -> Part:
-        points = torch.rand(2, size, dtype=torch.float64, generator=generator)
+    def _part(self, size: int, numbers: Generator) -> Part:
+        points = torch.rand(2, size, dtype=torch.float64, generator=numbers)
         inside = (points - 0.5).square().sum(dim=0) <= self.radius**2
         return Part(points, torch.where(inside, self.inside_label, 1 - self.inside_label))
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from time import perf_counter
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .text import duration, number
 
@@ -38,8 +38,7 @@ def show_progress(rounds: int, epochs: int, silent: bool) -> Iterator[ProgressDi
         return
     columns = [
         TextColumn("{task.fields[what]}"),
-        BarColumn(bar_width=16),
-        TaskProgressColumn(),
+        BarColumn(bar_width=10),
         TextColumn("{task.fields[measured]}"),
         TimeRemainingColumn(compact=True),
     ]
@@ -74,4 +73,4 @@ class _Lines(ProgressDisplay):
 
 
 def _measured(loss: float, accuracy: float | None) -> str:
-    return f"loss {number(loss)}" + ("" if accuracy is None else f"  accuracy {number(accuracy)}")
+    return f"train loss {number(loss)}" + ("" if accuracy is None else f"  test acc. {number(accuracy)}")

@@ -45,7 +45,7 @@ def _twice(matrix: Tensor) -> Tensor:
     return matrix.expand(2, -1, -1)
 
 
-def stacking_is_exact() -> bool:
+def stacking_is_exact(dtype: torch.dtype) -> bool:
     """Tell whether this machine's products give each round the same bits at every place in a stack.
 
     They do not where PyTorch's matrix library ignores `MKL_CBWR`, or read its environment before it was set.
@@ -53,11 +53,12 @@ def stacking_is_exact() -> bool:
     numbers = torch.Generator().manual_seed(0)
     sizes = [(25, 25, 20), (1, 25, 20), (64, 1, 9), (25, 2, 1), (5, 25, 9), (2, 25, 33), (7, 33, 5)]
     for rows, inner, columns in sizes:
-        a = torch.randn(5, rows, inner, generator=numbers)
-        b = torch.randn(5, inner, columns, generator=numbers)
+        shapes = [(5, rows, inner), (5, inner, columns), (5, rows)]
+        a, b, bias = (torch.randn(shape, generator=numbers, dtype=dtype) for shape in shapes)
         for left, right in [(a, b), (a.mT.contiguous().mT, b), (a, b.mT.contiguous().mT)]:
-            stacked = matmul(left, right)
-            alone = torch.cat([matmul(left[i : i + 1].clone(), right[i : i + 1].clone()) for i in range(5)])
-            if not torch.equal(stacked, alone):
+            one_by_one = [slice(place, place + 1) for place in range(5)]
+            products = torch.cat([matmul(left[one].clone(), right[one].clone()) for one in one_by_one])
+            sums = torch.cat([affine(left[one].clone(), right[one].clone(), bias[one].clone()) for one in one_by_one])
+            if not (torch.equal(matmul(left, right), products) and torch.equal(affine(left, right, bias), sums)):
                 return False
     return True

@@ -1,7 +1,7 @@
 """The network: layers in a row, their parameters in one flat vector."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 
 import torch
@@ -98,6 +98,15 @@ class Sequential:
             numbers = generator(seed, "parameters")
             for _, parameter in self.named_parameters():
                 parameter.value[index] = parameter.initial(self.values.dtype, numbers)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return all that training changes, by name: the parameters, each a view `[rounds, *shape]`."""
+        return {name: parameter.value for name, parameter in self.named_parameters()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Copy what `state` returned into this network, of as many rounds."""
+        for name, values in self.state().items():
+            values.copy_(state[name])
 
     def select(self, vector: Tensor, rounds: Sequence[int]) -> Tensor:
         """Return the part of a flat vector of this layout that belongs to the given rounds, flat again."""

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor
 
 
@@ -10,17 +11,17 @@ class Optimizer(ABC):
 
     Attributes:
         lr: the learning rate that schedules scale.
-        state: what the rule remembers from step to step: flat vectors of the parameters' layout, by name.
+        state_names: what the rule remembers from step to step.
+        state: a flat vector of the parameters' layout for each of these names, from `start` on.
     """
 
     lr: float
+    state_names: tuple[str, ...] = ()
+    state: dict[str, Tensor]
 
-    def __init__(self) -> None:
-        self.state: dict[str, Tensor] = {}
-
-    @abstractmethod
     def start(self, values: Tensor) -> None:
-        """Forget all steps: set up the state for parameters like `values`, `[n]`."""
+        """Forget all steps: make the state for parameters like `values`, `[n]`, all zeros."""
+        self.state = {name: torch.zeros_like(values) for name in self.state_names}
 
     @abstractmethod
     def step(self, values: Tensor, gradients: Tensor, lr: float) -> None:

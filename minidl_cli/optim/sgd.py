@@ -1,6 +1,5 @@
 """Stochastic gradient descent."""
 
-import torch
 from torch import Tensor
 
 from ..registry import NonNegative, Positive
@@ -30,13 +29,10 @@ class SGD(Optimizer):
     def __init__(
         self, lr: Positive, momentum: NonNegative = 0.0, nesterov: bool = False, weight_decay: NonNegative = 0.0
     ):
-        super().__init__()
         if nesterov and not momentum:
             raise ValueError("nesterov needs a momentum above 0")
         self.lr, self.momentum, self.nesterov, self.weight_decay = lr, momentum, nesterov, weight_decay
-
-    def start(self, values: Tensor) -> None:
-        self.state = {"velocity": torch.zeros_like(values)} if self.momentum else {}
+        self.state_names = ("velocity",) if momentum else ()
 
     def step(self, values: Tensor, gradients: Tensor, lr: float) -> None:
         if self.weight_decay:

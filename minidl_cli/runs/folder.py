@@ -75,7 +75,7 @@ class Run:
         """Return the runs in a folder, oldest first."""
         if not runs_dir.is_dir():
             return []
-        paths = [path for path in runs_dir.iterdir() if (path / "config.yaml").is_file()]
+        paths = [path for path in runs_dir.glob("[!.]*") if (path / "config.yaml").is_file()]
         return sorted(map(cls, paths), key=lambda run: (run.made_at, run.id))
 
     @property

@@ -11,15 +11,15 @@ METRICS = ("test_accuracy", "test_mse")
 
 
 class Listed(TypedDict):
-    """One run of a list; `final` holds the statistics of `METRICS`, as far as there are any."""
+    """One run of a list; `final` holds mean and deviation of each of `METRICS`, as far as there are any."""
 
     run: str
     id: str
     config: str
     status: Literal["finished", "unfinished", "broken"]
     problem: str | None
-    rounds: dict[str, Any] | None
-    final: dict[str, dict[str, Any]]
+    rounds: dict[str, int] | None
+    final: dict[str, dict[str, float]]
     made: str
 
 
@@ -42,9 +42,15 @@ def _describe(run: Run) -> Listed:
     if run.is_finished:
         try:
             summary = run.summary()
-            listed["rounds"] = summary["rounds"]
-            listed["final"] = {name: summary["final"][name] for name in METRICS if name in summary["final"]}
+            listed["rounds"] = {key: int(summary["rounds"][key]) for key in ("planned", "finished")}
+            listed["final"] = {name: _mean_and_deviation(summary["final"].get(name, {})) for name in METRICS}
             listed["status"] = "finished"
-        except (InputError, KeyError, TypeError) as error:
+        except InputError as error:
             listed["status"], listed["problem"] = "broken", str(error)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            listed["status"], listed["problem"] = "broken", f"{run.path / 'summary.json'}: is not a run's summary"
     return listed
+
+
+def _mean_and_deviation(summary: dict[str, Any]) -> dict[str, float]:
+    return {key: float(summary[key]) for key in ("mean", "std") if key in summary}

@@ -6,8 +6,7 @@ from typing import Any
 from ..config.schema import Config
 from ..registry import Component
 from ..training.build import build
-from ..training.memory import estimate
-from .workers import default_workers, plan
+from .workers import plan
 
 
 def outline(config: Config) -> dict[str, Any]:
@@ -23,10 +22,8 @@ def outline(config: Config) -> dict[str, Any]:
         InputError: the layers do not fit each other or the data.
     """
     task = build(config)
-    rounds = config.sweep.rounds
-    chunks = plan(task, range(rounds), default_workers())
-    workers = min(default_workers(), len(chunks))
-    memory = estimate(task, len(chunks[0]))
+    planned = plan(task)
+    memory = planned.memory(task)
     layers = []
     for component, layer, outputs in zip(config.model, task.network.layers, task.network.widths[1:], strict=True):
         shapes = {name: list(parameter.shape) for name, parameter in layer.parameters().items()}
@@ -40,14 +37,14 @@ def outline(config: Config) -> dict[str, Any]:
         "loss": config.loss.spelled_out(),
         "optimizer": config.optimizer.spelled_out(),
         "parameters": task.network.parameter_count(),
-        "rounds": rounds,
+        "rounds": len(config.seeds),
         "memory": {
-            "workers": workers,
-            "rounds_per_stack": len(chunks[0]),
-            "vectors": memory.vectors * workers,
-            "activations": memory.activations * workers,
-            "samples": memory.samples * workers,
-            "total": memory.total * workers,
+            "workers": planned.workers,
+            "rounds_per_stack": len(planned.chunks[0]),
+            "vectors": memory.vectors,
+            "activations": memory.activations,
+            "samples": memory.samples,
+            "total": memory.total,
         },
     }
 

@@ -17,7 +17,7 @@ METRICS = [f"{part}_{measure}" for part in ("train", "test") for measure in MEAS
 
 
 def write_results(run: Run, task: Task, rounds: Sequence[Round], log: MetricsLog, seconds: float) -> None:
-    """Complete a run folder. The summary comes last: a run that has one is finished.
+    """Complete a run folder. A run that has a summary is finished; only the figures come after it.
 
     Args:
         run: the run folder.
@@ -26,13 +26,13 @@ def write_results(run: Run, task: Task, rounds: Sequence[Round], log: MetricsLog
         log: the metrics of all epochs.
         seconds: how long the training took.
     """
-    from .drawing import draw_figures
-
     run.write_rounds([_row(each) for each in rounds])
     names = rounds[0].weights
     run.write_weights("last", {name: np.stack([each.weights[name] for each in rounds]) for name in names})
-    draw_figures(run, task, rounds, log)
     run.write_json("summary.json", summary(task, rounds, seconds))
+    from .drawing import draw_figures
+
+    draw_figures(run, task, rounds, log)
 
 
 def summary(task: Task, rounds: Sequence[Round], seconds: float) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from pathlib import Path
 from time import perf_counter
 
@@ -10,81 +10,73 @@ from .. import __version__
 from ..config.dump import to_yaml
 from ..config.schema import Config
 from ..display.text import readable
-from ..errors import InputError, MinidlWarning, TrainingError
+from ..errors import GraphError, InputError, MinidlWarning, TrainingError
 from ..nn.product import stacking_is_exact
 from ..runs.environment import environment
 from ..runs.folder import DEFAULT_RUNS_DIR, Run
 from ..runs.metrics import MetricsLog
 from ..training.build import build
-from ..training.memory import estimate, physical_memory
+from ..training.memory import physical_memory
+from ..training.threads import single_thread
 from ..training.trainer import EpochRecord, Round
 from .results import METRICS, write_results
-from .workers import default_workers, plan, train_chunks
+from .workers import plan, train_rounds
 
 
 def train(config: Config, *, runs_dir: str | Path = DEFAULT_RUNS_DIR) -> Run:
     """Train one round, that of the config's seed, and return its run folder.
 
     Args:
-        config: what to train.
+        config: what to train; `sweep.rounds` is taken to be 1.
         runs_dir: the folder of runs.
 
     Raises:
         InputError: the config's parts do not fit together, or the folder cannot be written.
-        TrainingError: the round diverged.
+        TrainingError: the round diverged, or the folder can no longer be written.
     """
-    return sweep(config, seeds=[config.seed], runs_dir=runs_dir)
+    one = config.sweep.model_copy(update={"rounds": 1})
+    return sweep(config.model_copy(update={"sweep": one}), runs_dir=runs_dir)
 
 
 def sweep(
     config: Config,
     *,
-    seeds: Sequence[int] | None = None,
     runs_dir: str | Path = DEFAULT_RUNS_DIR,
     workers: int | None = None,
     chunk: int | None = None,
 ) -> Run:
-    """Train many rounds into one run folder, and return it.
+    """Train all rounds of a config (`sweep.rounds` seeds, from `seed` on) into one run folder, and return it.
 
     Args:
         config: what to train.
-        seeds: the rounds; by default `sweep.rounds` seeds from the config's seed on.
         runs_dir: the folder of runs.
         workers: the number of processes; by default the number of cores.
         chunk: the number of rounds in a stack; by default what fits the cache.
 
     Raises:
         InputError: the config's parts do not fit together, or the folder cannot be written.
-        TrainingError: every round diverged, or a worker died.
+        TrainingError: every round diverged, a worker died, or the folder can no longer be written.
     """
-    job = Sweep(config, default_seeds(config) if seeds is None else seeds, Path(runs_dir), workers, chunk)
+    job = Job(config, Path(runs_dir), workers, chunk)
     for _ in job.records():
         pass
     return job.run
 
 
-def default_seeds(config: Config) -> range:
-    """Return the seeds that a config asks for: `sweep.rounds` of them, from `seed` on."""
-    return range(config.seed, config.seed + config.sweep.rounds)
-
-
-class Sweep:
-    """The training of some rounds of a config into a run folder of their own.
+class Job:
+    """The training of all rounds of a config into a run folder of their own.
 
     The folder is made at once; the training happens while `records` is iterated.
 
     Args:
         config: what to train.
-        seeds: the rounds, all different.
         runs_dir: the folder of runs.
         workers: the number of processes; by default the number of cores.
         chunk: the number of rounds in a stack; by default what fits the cache.
 
     Attributes:
-        run: the run folder.
         config: what to train.
-        seeds: the rounds.
-        workers: the number of processes.
+        run: the run folder.
 
     Raises:
         InputError: the config's parts do not fit together, memory is too small, or the folder cannot be written.
@@ -93,28 +85,33 @@ class Sweep:
     def __init__(
         self,
         config: Config,
-        seeds: Sequence[int],
         runs_dir: Path = DEFAULT_RUNS_DIR,
         workers: int | None = None,
         chunk: int | None = None,
     ):
-        self.config, self.seeds = config, list(seeds)
+        self.config = config
         self._task = build(config)
-        self._chunks = plan(self._task, self.seeds, workers or default_workers(), chunk)
-        self.workers = min(workers or default_workers(), len(self._chunks))
+        self._plan = plan(self._task, workers, chunk)
         self._check_memory()
+        self._check_shapes()
         self._warn_of_lone_batch()
-        found = environment(__version__, "cpu", self.workers)
+        found = environment(__version__, "cpu", self._plan.workers)
         files = {"config.yaml": to_yaml(config.resolved()), "environment.json": json.dumps(found, indent=2) + "\n"}
         self.run = Run.create(runs_dir, config.name, files)
 
     def _check_memory(self) -> None:
-        needed = estimate(self._task, len(self._chunks[0])).total * self.workers
+        needed = self._plan.memory(self._task).total
         if needed > physical_memory():
             raise InputError(
                 f"{self.config.name}: training would take about {readable(needed)} of memory, but this machine has "
                 f"{readable(physical_memory())}; use fewer workers, a smaller chunk or a smaller model"
             )
+
+    def _check_shapes(self) -> None:
+        try:
+            self._task.network.allocate(1, self._task.dtype)
+        except GraphError as error:
+            raise self.config.error(error.place, str(error)) from error
 
     def _warn_of_lone_batch(self) -> None:
         batch_size, samples = self.config.training.batch_size, self._task.dataset.sizes["train"]
@@ -122,30 +119,40 @@ class Sweep:
             problem = f"training.batch_size is {batch_size}, but there are {samples} samples: an epoch is one batch"
             warnings.warn(problem, MinidlWarning, stacklevel=2)
 
-    def records(self) -> Generator[EpochRecord, None, None]:
-        """Train, yield the record of every epoch of every stack, and write the results into the run folder.
-
-        Raises:
-            TrainingError: every round diverged (the folder is complete all the same), or a worker died.
-        """
-        if not stacking_is_exact():
+    def _warn_of_inexact_products(self) -> None:
+        with single_thread():
+            exact = stacking_is_exact(self._task.dtype)
+        if not exact:
             warnings.warn(
                 "matrix products give a round other last digits at other places in a stack here; "
                 "where torch is used before minidl_cli is imported, import minidl_cli first",
                 MinidlWarning,
                 stacklevel=2,
             )
+
+    def records(self) -> Generator[EpochRecord, None, None]:
+        """Train, yield the record of every epoch of every stack, and write the results into the run folder.
+
+        Raises:
+            TrainingError: every round diverged (the folder is complete all the same), a worker died, or the folder
+                can no longer be written.
+        """
+        self._warn_of_inexact_products()
         started = perf_counter()
+        seeds, options = self.config.seeds, self.config.training
         rounds: dict[int, Round] = {}
-        with MetricsLog(self.run.metrics_path, self.seeds, self.config.training.logged_epochs(), METRICS) as log:
-            for event in train_chunks(self.config, self._chunks, self.workers):
-                if isinstance(event, Round):
-                    rounds[event.seed] = event
-                    continue
-                if event.is_logged:
-                    log.write(event.epoch, event.seeds, event.lr, event.metrics, event.seconds)
-                yield event
-        ordered = [rounds[seed] for seed in self.seeds]
-        write_results(self.run, self._task, ordered, log, perf_counter() - started)
+        try:
+            with MetricsLog(self.run.metrics_path, seeds, options.logged_epochs(), METRICS) as log:
+                for event in train_rounds(self.config, self._plan):
+                    if isinstance(event, Round):
+                        rounds[event.seed] = event
+                        continue
+                    if options.is_logged(event.epoch):
+                        log.write(event.epoch, event.seeds, event.lr, event.metrics, event.seconds)
+                    yield event
+            ordered = [rounds[seed] for seed in seeds]
+            write_results(self.run, self._task, ordered, log, perf_counter() - started)
+        except OSError as error:
+            raise TrainingError(f"{self.run.path}: cannot be written: {error.strerror or error}") from error
         if all(each.status == "diverged" for each in ordered):
             raise TrainingError(f"every round diverged; try a smaller learning rate ({self.run.path} has the records)")

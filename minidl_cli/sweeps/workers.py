@@ -4,72 +4,86 @@ import os
 import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import ceil
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from ..config.schema import Config
-from ..errors import TrainingError
+from ..errors import MinidlError, TrainingError
 from ..training.build import Task, build
-from ..training.memory import vector_bytes
+from ..training.memory import Memory, estimate, vector_bytes
 from ..training.threads import single_thread
 from ..training.trainer import EpochRecord, Round, Trainer
 
 Chunk = Sequence[int]
 Event = EpochRecord | Round
 
-# What one core keeps close at hand. A stack whose vectors are larger waits for memory at every step.
+# What one core keeps close at hand.
 CACHE_BYTES = 2**20
 
 
-def plan(task: Task, seeds: Sequence[int], workers: int, size: int | None = None) -> list[Chunk]:
-    """Divide rounds into chunks, each of which trains as one stack.
+@dataclass(frozen=True)
+class Plan:
+    """Which rounds train together, and how many processes train them.
+
+    Attributes:
+        chunks: the seeds of each stack.
+        workers: the number of processes; with one, it is this process.
+    """
+
+    chunks: Sequence[Chunk]
+    workers: int
+
+    def memory(self, task: Task) -> Memory:
+        """Estimate what training takes while all workers are at it, PyTorch itself aside."""
+        return estimate(task, len(self.chunks[0])) * self.workers
+
+
+def plan(task: Task, workers: int | None = None, chunk: int | None = None) -> Plan:
+    """Divide the rounds of a task's config into chunks, each of which trains as one stack.
 
     Args:
         task: what they train.
-        seeds: the rounds.
-        workers: the number of processes.
-        size: the rounds of a chunk; by default as many as the cache holds, and a chunk or more for each worker.
+        workers: the number of processes, if there is work for as many; by default the number of cores.
+        chunk: the rounds of a stack; by default as many as the cache holds, and a stack or more for each worker.
     """
-    if size is None:
+    seeds, workers = task.config.seeds, workers or default_workers()
+    if chunk is None:
         stacks = ceil(len(seeds) * vector_bytes(task) / CACHE_BYTES)
-        size = ceil(len(seeds) / (ceil(stacks / workers) * workers))
-    return [seeds[start : start + size] for start in range(0, len(seeds), size)]
+        chunk = ceil(len(seeds) / (ceil(stacks / workers) * workers))
+    chunks = [seeds[start : start + chunk] for start in range(0, len(seeds), chunk)]
+    return Plan(chunks, min(workers, len(chunks)))
 
 
-def train_chunks(config: Config, chunks: Sequence[Chunk], workers: int) -> Iterator[Event]:
-    """Train chunks of rounds, and yield their epoch records as they come, and each round when it is done.
-
-    Args:
-        config: what to train.
-        chunks: the seeds of each stack.
-        workers: the number of processes; with one, it is this process.
+def train_rounds(config: Config, plan: Plan) -> Iterator[Event]:
+    """Train all rounds, and yield their epoch records as they come, and each round when it is done.
 
     Raises:
+        GraphError: a layer failed.
         TrainingError: a worker died.
     """
-    workers = min(workers, len(chunks))
-    if workers > 1:
-        yield from _train_in_processes(config, chunks, workers)
+    if plan.workers > 1:
+        yield from _train_in_processes(config, plan)
         return
-    with single_thread():
-        for chunk in chunks:
-            yield from _train_chunk(config, chunk)
+    for chunk in plan.chunks:
+        yield from _train_chunk(config, chunk)
 
 
 def _train_chunk(config: Config, chunk: Chunk) -> Iterator[Event]:
-    trainer = Trainer(build(config), chunk)
-    yield from trainer.epochs()
-    yield from trainer.rounds()
+    with single_thread():
+        trainer = Trainer(build(config), chunk)
+        yield from trainer.epochs()
+        yield from trainer.rounds()
 
 
-def _train_in_processes(config: Config, chunks: Sequence[Chunk], workers: int) -> Iterator[Event]:
-    waiting = deque(chunks)
+def _train_in_processes(config: Config, plan: Plan) -> Iterator[Event]:
+    waiting = deque(plan.chunks)
     at_work: dict[Connection, Chunk] = {}
     processes = []
     try:
-        for _ in range(workers):
+        for _ in range(plan.workers):
             process, connection = _start_worker(config)
             processes.append(process)
             at_work[connection] = waiting.popleft()
@@ -77,11 +91,7 @@ def _train_in_processes(config: Config, chunks: Sequence[Chunk], workers: int) -
         while at_work:
             for ready in wait(list(at_work)):
                 assert isinstance(ready, Connection)
-                try:
-                    event: Event | None = ready.recv()
-                except (EOFError, ConnectionError):
-                    seeds = ", ".join(map(str, at_work[ready]))
-                    raise TrainingError(f"a worker died while it trained the seeds {seeds}") from None
+                event = _receive(ready, at_work[ready])
                 if event is not None:
                     yield event
                 elif waiting:
@@ -90,18 +100,30 @@ def _train_in_processes(config: Config, chunks: Sequence[Chunk], workers: int) -
                 else:
                     del at_work[ready]
                     ready.close()
+    except BaseException:
+        for process in processes:
+            process.terminate()
+        raise
     finally:
         for process in processes:
-            if at_work:
-                process.terminate()
             process.join()
+
+
+def _receive(connection: Connection, chunk: Chunk) -> Event | None:
+    try:
+        event: Event | Exception | None = connection.recv()
+    except (EOFError, ConnectionError):
+        raise TrainingError(f"a worker died while it trained the seeds {', '.join(map(str, chunk))}") from None
+    if isinstance(event, Exception):
+        raise event
+    return event
 
 
 def _start_worker(config: Config) -> tuple[SpawnProcess, Connection]:
     # Spawned, not forked: a fork copies locks that PyTorch's threads may hold.
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(config, theirs), daemon=True)
+    process = context.Process(target=work, args=(config, theirs), daemon=True)
     # Ctrl-C goes to every process of a terminal, but the first one decides when the workers end. They inherit
     # that it is blocked, from their first moment on.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
@@ -113,14 +135,22 @@ def _start_worker(config: Config) -> tuple[SpawnProcess, Connection]:
     return process, ours
 
 
-def _work(config: Config, connection: Connection) -> None:
-    """A worker process: trains the chunks that it is sent, each followed by None, until the connection ends."""
+def work(config: Config, connection: Connection) -> None:
+    """Be a worker process: train the chunks that come, until the connection ends.
+
+    Args:
+        config: what to train.
+        connection: brings chunks, and takes for each its events and then None, or else the exception that came.
+    """
     try:
-        with single_thread():
-            while True:
-                for event in _train_chunk(config, connection.recv()):
+        while True:
+            chunk = connection.recv()
+            try:
+                for event in _train_chunk(config, chunk):
                     connection.send(event)
                 connection.send(None)
+            except (MinidlError, MemoryError) as error:
+                connection.send(error)
     except (EOFError, ConnectionError):
         pass  # There is no more work, or the first process is gone.
 

@@ -17,7 +17,6 @@ from ..nn.layer import Initializer, Layer
 from ..nn.loss import Loss
 from ..nn.sequential import Sequential
 from ..optim.optimizer import Optimizer
-from ..randomness import generator
 from ..registry import Registry
 from .measures import Judge
 from .samples import Samples
@@ -77,7 +76,7 @@ class Task:
         """Draw the data of the rounds with these seeds, as the network takes them, by the names of the parts."""
         per_round = self.config.data_seed == "round"
         data_seeds = seeds if per_round else [self.config.data_seed]
-        drawn = [self.dataset.draw(generator(int(seed), "data")) for seed in data_seeds]
+        drawn = [self.dataset.draw(int(seed)) for seed in data_seeds]
         return {name: self._stack([parts[name] for parts in drawn]) for name in self.dataset.sizes}
 
     def _stack(self, parts: Sequence[Part]) -> Samples:
@@ -127,8 +126,7 @@ def _check_outputs(network: Sequential, dataset: Dataset, config: Config) -> Non
 
 
 def _check_batches(dataset: Dataset, config: Config) -> None:
-    batch_size, size = config.training.batch_size, dataset.sizes["train"]
-    if batch_size > size and config.training.drop_last:
-        raise config.error(
-            ("training", "batch_size"), f"drop_last leaves no batch of {batch_size}, as there are {size} samples"
-        )
+    size = dataset.sizes["train"]
+    if not config.training.batches(size):
+        problem = f"drop_last leaves no batch of {config.training.batch_size}, as there are {size} samples"
+        raise config.error(("training", "batch_size"), problem)

@@ -13,9 +13,8 @@ from ..nn.sequential import Sequential
 from ..runs.folder import Run
 from ..statistics import Summary, summarize
 from .build import Task, build, load_config
-from .measures import Numbers
+from .measures import EVALUATION_SIZE, Numbers, measure
 from .threads import single_thread
-from .trainer import EVALUATION_SIZE, measure
 
 # Rounds are evaluated in stacks of this size, so that memory stays bounded. It does not change their numbers.
 STACK_SIZE = 50
@@ -103,8 +102,7 @@ def restore(task: Task, weights: Mapping[str, Tensor]) -> Sequential:
     """Return the task's network with these weights, each `[rounds, *shape]`."""
     network = task.network
     network.allocate(len(next(iter(weights.values()))), task.dtype)
-    for name, parameter in network.named_parameters():
-        parameter.value.copy_(weights[name])
+    network.load(weights)
     return network
 
 

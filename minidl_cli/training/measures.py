@@ -8,9 +8,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..nn.loss import Loss
+from ..nn.sequential import Sequential
+from .samples import Samples
 
 Numbers = NDArray[np.float64]
 
+
+# The columns of one forward pass in an evaluation. It must not depend on the number of rounds.
+EVALUATION_SIZE = 256
 
 # What is measured of every part of the data.
 MEASURES = ("loss", "mse", "accuracy")
@@ -62,3 +67,12 @@ class Measures:
     def means(self, prefix: str) -> dict[str, Numbers]:
         """Return each measure's mean over the samples so far, `[rounds]`, its name after `prefix`."""
         return {f"{prefix}_{name}": (total / self.samples).numpy() for name, total in self._sums.items()}
+
+
+@torch.inference_mode()
+def measure(network: Sequential, judge: Judge, samples: Samples, prefix: str) -> dict[str, Numbers]:
+    """Judge a network on all samples, every round of its stack: `{prefix}_loss` and so on, each `[rounds]`."""
+    measures = Measures(judge, network.rounds)
+    for inputs, targets in samples.in_order(network.rounds, EVALUATION_SIZE):
+        measures.add(network.forward(inputs), targets)
+    return measures.means(prefix)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 
 from .build import Task
-from .trainer import EVALUATION_SIZE
+from .measures import EVALUATION_SIZE
+from .samples import Samples
 
 
 @dataclass(frozen=True)
@@ -16,12 +17,15 @@ class Memory:
     Attributes:
         vectors: parameters, gradients and the optimizer's state.
         activations: what the layers keep and pass on, in training or evaluation, whichever is more.
-        samples: inputs and targets, and the batches gathered from them.
+        samples: inputs and targets, their order in an epoch, and the batches gathered from them.
     """
 
     vectors: int
     activations: int
     samples: int
+
+    def __mul__(self, times: int) -> "Memory":
+        return Memory(self.vectors * times, self.activations * times, self.samples * times)
 
     @property
     def total(self) -> int:
@@ -35,19 +39,20 @@ def estimate(task: Task, rounds: int) -> Memory:
     # A layer keeps its input and output, and its derivative takes about as much again.
     columns = max(min(options.batch_size, task.dataset.sizes["train"]), EVALUATION_SIZE)
     activations = rounds * sum(network.widths) * columns * 2 * size
-    numbers = (network.widths[0] + network.widths[-1]) * sum(task.dataset.sizes.values())
-    copies = rounds if task.config.data_seed == "round" else 1
+    numbers = network.widths[0] + network.widths[-1]
+    shared = (rounds if task.config.data_seed == "round" else 1) * numbers * sum(task.dataset.sizes.values())
+    gathered = rounds * min(numbers * task.dataset.sizes["train"], Samples.BLOCK_NUMBERS)
+    order = rounds * task.dataset.sizes["train"] * torch.int64.itemsize
     return Memory(
         vectors=rounds * vector_bytes(task),
         activations=activations,
-        samples=(copies + rounds) * numbers * size,
+        samples=(shared + gathered) * size + order,
     )
 
 
 def vector_bytes(task: Task) -> int:
     """Return the bytes of one round's parameters, gradients and optimizer state."""
-    task.optimizer.start(torch.empty(0))
-    vectors = 2 + len(task.optimizer.state)
+    vectors = 2 + len(task.optimizer.state_names)
     return task.network.parameter_count() * vectors * task.dtype.itemsize
 
 

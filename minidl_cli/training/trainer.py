@@ -1,5 +1,6 @@
 """The trainer: a loop over epochs and batches, for a stack of rounds at once."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -10,14 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..nn.sequential import Sequential
 from ..randomness import generator
 from .build import Task
-from .measures import Judge, Measures, Numbers
-from .samples import Samples
-
-# The columns of one forward pass in an evaluation. It must not depend on the number of rounds.
-EVALUATION_SIZE = 256
+from .measures import Measures, Numbers, measure
 
 
 @dataclass(frozen=True)
@@ -38,11 +34,6 @@ class EpochRecord:
     lr: float
     seconds: float
     metrics: dict[str, Numbers]
-
-    @property
-    def is_logged(self) -> bool:
-        """Whether the epoch is one of those that `training.log_every` asks for."""
-        return "test_loss" in self.metrics
 
 
 @dataclass(frozen=True)
@@ -74,6 +65,11 @@ class Trainer:
     Args:
         task: what to train.
         seeds: the seeds of the rounds, all different.
+
+    Attributes:
+        stack: the seeds of the rounds in the stack.
+        stopped: the rounds that stopped before the last epoch, by seed.
+        epoch: the number of finished epochs.
     """
 
     @torch.inference_mode()
@@ -82,6 +78,7 @@ class Trainer:
         self.options, self.judge = task.config.training, task.judge
         self.stack = list(seeds)
         self.stopped: dict[int, Round] = {}
+        self.epoch = 0
         self.samples = task.samples(self.stack)
         self.network.allocate(len(self.stack), task.dtype)
         self.network.initialize(self.stack)
@@ -90,30 +87,34 @@ class Trainer:
     def epochs(self) -> Iterator[EpochRecord]:
         """Train, and yield a record of each epoch."""
         started = perf_counter()
-        for epoch in range(1, self.options.epochs + 1):
-            metrics = self._train(epoch)
-            if self.options.is_logged(epoch):
+        while self.epoch < self.options.epochs and self._running():
+            self.epoch += 1
+            metrics = self._train()
+            if self.options.is_logged(self.epoch):
                 metrics |= measure(self.network, self.judge, self.samples["test"], "test")
+            # A round that diverges has no metrics: its accuracy would be that of outputs which are no numbers.
+            healthy = np.isfinite(metrics["train_loss"])
+            metrics = {name: np.where(healthy, values, np.nan) for name, values in metrics.items()}
             running = self._running()
-            yield EpochRecord(
-                epoch=epoch,
+            record = EpochRecord(
+                epoch=self.epoch,
                 seeds=[self.stack[index] for index in running],
                 lr=self.optimizer.lr,
                 seconds=perf_counter() - started,
                 metrics={name: values[running] for name, values in metrics.items()},
             )
-            self._stop_diverged(epoch, metrics)
-            if not self._running():
-                return
+            self._stop_diverged(metrics["train_loss"])
+            yield record
 
     @torch.inference_mode()
-    def _train(self, epoch: int) -> dict[str, Numbers]:
+    def _train(self) -> dict[str, Numbers]:
+        """Train for an epoch, and return the measures of the outputs on the way, each `[rounds]`."""
         network, samples, batch_size = self.network, self.samples["train"], self.options.batch_size
         measures = Measures(self.judge, len(self.stack))
-        for inputs, targets in samples.gather(self._order(epoch), samples.block_size(batch_size)):
+        for inputs, targets in samples.gather(self.order(self.epoch), samples.block_size(batch_size)):
             outputs = torch.empty_like(targets)
-            batches = zip(*(torch.split(part, batch_size, dim=2) for part in (inputs, targets, outputs)), strict=True)
-            for x, target, kept in batches:
+            batches = (torch.split(part, batch_size, dim=2) for part in (inputs, targets, outputs))
+            for x, target, kept in zip(*batches, strict=True):
                 output = network.forward(x)
                 network.backward(self.loss.backward(output, target))
                 self.optimizer.step(network.values, network.gradients, self.optimizer.lr)
@@ -121,26 +122,25 @@ class Trainer:
             measures.add(outputs, targets)
         return measures.means("train")
 
-    def _order(self, epoch: int) -> Tensor:
-        """Return the order of the samples in this epoch, `[rounds, samples]`."""
+    def order(self, epoch: int) -> Tensor:
+        """Return the order of the samples in an epoch, `[rounds, samples]`; a last batch to be dropped is left out."""
         size = len(self.samples["train"])
         if self.options.shuffle:
             orders = [torch.randperm(size, generator=generator(seed, "order", epoch)) for seed in self.stack]
             order = torch.stack(orders)
         else:
             order = torch.arange(size).expand(len(self.stack), size)
-        return order[:, : size - size % self.options.batch_size] if self.options.drop_last else order
+        return order[:, : self.options.batches(size) * self.options.batch_size]
 
     def _running(self) -> list[int]:
         """Return the places in the stack of the rounds that have not stopped."""
         return [index for index, seed in enumerate(self.stack) if seed not in self.stopped]
 
-    def _stop_diverged(self, epoch: int, metrics: dict[str, Numbers]) -> None:
-        healthy = np.isfinite(metrics["train_loss"]) & np.isfinite(metrics.get("test_loss", 0.0))
+    def _stop_diverged(self, losses: Numbers) -> None:
+        """Stop the rounds whose training loss, `[rounds]`, is not finite."""
         for index in self._running():
-            if not healthy[index]:
-                seed = self.stack[index]
-                self.stopped[seed] = Round(seed, "diverged", epoch, {}, self._weights(index))
+            if not math.isfinite(losses[index]):
+                self.stopped[self.stack[index]] = self._round(index, {})
         running = self._running()
         if running and len(running) * 2 <= len(self.stack):
             self._rebuild(running)
@@ -160,25 +160,18 @@ class Trainer:
         for name, part in self.samples.items():
             metrics |= measure(self.network, self.judge, part, name)
         finished = {
-            self.stack[index]: Round(
-                seed=self.stack[index],
-                status="finished",
-                epochs=self.options.epochs,
-                metrics={name: float(values[index]) for name, values in metrics.items()},
-                weights=self._weights(index),
-            )
+            self.stack[index]: self._round(index, {name: float(values[index]) for name, values in metrics.items()})
             for index in self._running()
         }
         return [each for _, each in sorted((self.stopped | finished).items())]
 
-    def _weights(self, index: int) -> dict[str, NDArray[Any]]:
-        return {name: parameter.value[index].numpy().copy() for name, parameter in self.network.named_parameters()}
-
-
-@torch.inference_mode()
-def measure(network: Sequential, judge: Judge, samples: Samples, prefix: str) -> dict[str, Numbers]:
-    """Judge a network on all samples, every round of its stack: `{prefix}_loss` and so on, each `[rounds]`."""
-    measures = Measures(judge, network.rounds)
-    for inputs, targets in samples.in_order(network.rounds, EVALUATION_SIZE):
-        measures.add(network.forward(inputs), targets)
-    return measures.means(prefix)
+    def _round(self, index: int, metrics: dict[str, float]) -> Round:
+        """Return a round of the stack as it is now; it has diverged unless its metrics are there and finite."""
+        finished = bool(metrics) and all(map(math.isfinite, metrics.values()))
+        return Round(
+            seed=self.stack[index],
+            status="finished" if finished else "diverged",
+            epochs=self.epoch,
+            metrics=metrics if finished else {},
+            weights={name: values[index].numpy().copy() for name, values in self.network.state().items()},
+        )

@@ -64,7 +64,7 @@ class TestTrain:
         (run,) = Path("runs").iterdir()
         assert f"next: minidl eval {run}" in outcome.out
         assert "figures: curves.png, decision.png" in outcome.out
-        assert outcome.err.splitlines()[-1].startswith("100%  epoch 3  loss 0.")
+        assert outcome.err.splitlines()[-1].startswith("100%  epoch 3  train loss 0.")
 
     def test_quiet_prints_the_path_only(self, minidl, small_file):
         outcome = minidl("train", small_file, "-q")
@@ -279,8 +279,10 @@ def test_signal_stops_training_and_keeps_what_was_logged(small_file, tmp_path, n
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )
     try:
+        deadline = time.monotonic() + 60
         while not any(path.stat().st_size > 1000 for path in tmp_path.glob("runs/*/metrics.csv")):
             assert process.poll() is None
+            assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(number)
         _, err = process.communicate(timeout=20)

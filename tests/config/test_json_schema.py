@@ -181,7 +181,7 @@ def test_names_and_arguments_are_described():
     assert names["tanh"] == registry().types["layer"]["tanh"].summary
     assert "linear" not in names
     assert SCHEMA["properties"]["loss"]["description"] == "What training minimizes."
-    assert SCHEMA["$defs"]["Training"]["description"] == "How the network is trained."
+    assert SCHEMA["$defs"]["TrainingOptions"]["description"] == "How the network is trained."
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, types in registry().types.items() for name in types])

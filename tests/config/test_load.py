@@ -383,10 +383,10 @@ def test_directory(tmp_path: Path):
 
 
 def test_unreadable_file(monkeypatch: pytest.MonkeyPatch):
-    def refuse(_: Path) -> bytes:
+    def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
 
     assert load_error(Path("c.yaml")) == ["c.yaml: cannot be read: Permission denied"]
 
@@ -524,7 +524,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from minidl_cli.nn.layer import Initializer, Layer
-from minidl_cli.nn.initializers.normal import Normal
+from minidl_cli.nn.initializers.torch_default import TorchDefault
 from minidl_cli.registry import NonNegative, PositiveInt
 
 
@@ -549,7 +549,7 @@ class Scale(Layer):
         sizes: list[PositiveInt] = [],
         limit: NonNegative | None = None,
         label: Annotated[str, Field(pattern="^[a-z]{3}$")] = "abc",
-        init: Initializer = Normal(),
+        init: Initializer = TorchDefault(),
     ):
         if factor == 13:
             raise ValueError("13 brings bad luck")

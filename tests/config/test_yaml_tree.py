@@ -4,7 +4,6 @@ import math
 import string
 import subprocess
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -418,11 +417,10 @@ TOO_MANY = "more than 100,000 values, with aliases expanded; use fewer"
     ],
     ids=range(11),
 )
-def test_bombs_are_refused_fast(content: str, place: str | None, problem: str):
-    began = time.perf_counter()
+def test_bombs_are_refused(content: str, place: str | None, problem: str):
+    """Were one of them expanded first, the test would not come to its end."""
     [found] = problems(content)
 
-    assert time.perf_counter() - began < 5  # a second is the aim; a busy machine may take longer
     assert found.endswith(problem)
     assert place is None or found == f"c.yaml:{place}: {problem}"
 

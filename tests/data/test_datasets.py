@@ -11,7 +11,6 @@ import torch
 
 from minidl_cli.data.dataset import Part, encode
 from minidl_cli.data.disc import Disc
-from minidl_cli.randomness import generator
 from tests.components import Case, cases
 
 ARGUMENTS: dict[str, list[dict[str, Any]]] = {
@@ -33,7 +32,7 @@ def parts_are_equal(ones: dict[str, Part], others: dict[str, Part]) -> bool:
 @every_dataset
 def test_parts_are_as_declared(case: Case) -> None:
     dataset = case.make()
-    parts = dataset.draw(generator(0, "data"))
+    parts = dataset.draw(0)
     assert {"train", "test"} <= set(parts) == set(dataset.sizes)
     for name, part in parts.items():
         size = dataset.sizes[name]
@@ -49,15 +48,15 @@ def test_parts_are_as_declared(case: Case) -> None:
 @every_dataset
 def test_the_same_generator_gives_the_same_data(case: Case) -> None:
     dataset = case.make()
-    first = dataset.draw(generator(3, "data"))
-    assert parts_are_equal(first, dataset.draw(generator(3, "data")))
-    assert parts_are_equal(first, case.make().draw(generator(3, "data")))
+    first = dataset.draw(3)
+    assert parts_are_equal(first, dataset.draw(3))
+    assert parts_are_equal(first, case.make().draw(3))
 
 
 @every_dataset
 def test_another_seed_gives_other_data_of_the_same_sizes(case: Case) -> None:
     dataset = case.make()
-    first, second = (dataset.draw(generator(seed, "data")) for seed in (0, 1))
+    first, second = (dataset.draw(seed) for seed in (0, 1))
     assert not parts_are_equal(first, second)
     assert all(first[name].inputs.shape == part.inputs.shape for name, part in second.items())
 
@@ -65,7 +64,7 @@ def test_another_seed_gives_other_data_of_the_same_sizes(case: Case) -> None:
 @every_dataset
 def test_the_global_generator_is_left_alone(case: Case) -> None:
     before = torch.get_rng_state()
-    case.make().draw(generator(0, "data"))
+    case.make().draw(0)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -77,14 +76,14 @@ def test_target_values_ascend(case: Case) -> None:
 
 def test_disc_labels_points_by_their_radius() -> None:
     for radius in (0.25, 0.4, 1 / math.sqrt(2 * math.pi)):
-        part = Disc(train=500, radius=radius).draw(generator(0, "data"))["train"]
+        part = Disc(train=500, radius=radius).draw(0)["train"]
         expected = [int(math.hypot(x - 0.5, y - 0.5) <= radius) for x, y in part.inputs.T.tolist()]
         assert part.labels.tolist() == expected
         assert {0, 1} == set(expected)
 
 
 def test_disc_fills_the_unit_square_evenly() -> None:
-    inputs = Disc(train=20000).draw(generator(0, "data"))["train"].inputs
+    inputs = Disc(train=20000).draw(0)["train"].inputs
     assert inputs.min() >= 0
     assert inputs.max() < 1
     cells = (inputs * 4).long()
@@ -93,7 +92,7 @@ def test_disc_fills_the_unit_square_evenly() -> None:
 
 
 def test_inside_label_0_flips_exactly() -> None:
-    ones, zeros = (Disc(inside_label=label).draw(generator(0, "data")) for label in (1, 0))
+    ones, zeros = (Disc(inside_label=label).draw(0) for label in (1, 0))
     for name in ("train", "test"):
         assert torch.equal(ones[name].inputs, zeros[name].inputs)
         assert torch.equal(ones[name].labels, 1 - zeros[name].labels)
@@ -101,18 +100,18 @@ def test_inside_label_0_flips_exactly() -> None:
 
 def test_the_default_disc_is_half_the_square() -> None:
     assert math.pi * Disc().radius ** 2 == pytest.approx(0.5, rel=1e-15)
-    labels = Disc(train=20000).draw(generator(0, "data"))["train"].labels
+    labels = Disc(train=20000).draw(0)["train"].labels
     assert abs(float(labels.double().mean()) - 0.5) < 4 * 0.5 / math.sqrt(20000)
 
 
 def test_the_share_inside_is_the_area() -> None:
-    labels = Disc(train=20000, radius=0.2).draw(generator(0, "data"))["train"].labels
+    labels = Disc(train=20000, radius=0.2).draw(0)["train"].labels
     area = math.pi * 0.2**2
     assert abs(float(labels.double().mean()) - area) < 4 * math.sqrt(area * (1 - area) / 20000)
 
 
 def test_train_and_test_are_different_points() -> None:
-    parts = Disc(train=50, test=50).draw(generator(0, "data"))
+    parts = Disc(train=50, test=50).draw(0)
     assert not torch.isclose(parts["train"].inputs, parts["test"].inputs).any()
 
 

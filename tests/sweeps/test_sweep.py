@@ -64,7 +64,7 @@ def test_many_rounds_need_few_open_files(small_config, tmp_path):
 
 
 def test_worker_that_dies_is_told_with_its_seeds(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "_work", _die)
+    monkeypatch.setattr(workers, "work", _die)
     with pytest.raises(TrainingError, match=r"a worker died while it trained the seeds [0-4](, [0-4])*$"):
         sweep(config, runs_dir=tmp_path, workers=2)
 
@@ -147,7 +147,7 @@ def test_weights(config, tmp_path):
 def test_environment(config, tmp_path):
     found = sweep(config, runs_dir=tmp_path, workers=1).environment()
     assert found["packages"]["torch"] == torch.__version__
-    assert (found["workers"], found["device"], found["mkl_cbwr"]) == (1, "cpu", "AVX2,STRICT")
+    assert (found["workers"], found["device"], found["mkl_cbwr"]) == (1, "cpu", os.environ["MKL_CBWR"])
 
 
 @pytest.mark.parametrize("settings", [[], ["data_seed=round"], ["model.4.linear=1"], DIVERGING], ids=str)
@@ -164,15 +164,15 @@ def test_diverged_rounds_are_counted(small_config, tmp_path):
     summary, rounds = run.summary(), read_table(run.path / "rounds.csv")
     assert summary["rounds"] == {
         "planned": 11,
-        "finished": 6,
-        "diverged": 5,
+        "finished": 7,
+        "diverged": 4,
         "failed": 0,
-        "diverged_seeds": [2, 4, 6, 8, 10],
+        "diverged_seeds": [2, 4, 6, 8],
     }
     finished = [float(row["test_mse"]) for row in rounds if row["status"] == "finished"]
-    assert summary["final"]["test_mse"] == summarize(finished, 5, higher_is_better=False)
-    assert summary["final"]["test_mse"]["n"] == 6
-    assert [row["test_mse"] for row in rounds if row["status"] == "diverged"] == [""] * 5
+    assert summary["final"]["test_mse"] == summarize(finished, 4, higher_is_better=False)
+    assert summary["final"]["test_mse"]["n"] == 7
+    assert [row["test_mse"] for row in rounds if row["status"] == "diverged"] == [""] * 4
     assert "NaN" not in (run.path / "summary.json").read_text()
     cells = {value for row in read_table(run.metrics_path) for value in row.values()}
     assert not {"nan", "inf"} & cells

@@ -106,8 +106,8 @@ def test_rounds_differ(small_config):
 
 
 # With this learning rate a linear network diverges from some seeds, in different epochs, and not from others.
-DIVERGING = ["model=[linear: 7, linear: 5, linear: 2]", "optimizer.sgd.lr=0.8", "training.epochs=8"]
-DIVERGED, FINISHED = [2, 4, 6, 8, 10], [0, 1, 3, 5, 7, 9]
+DIVERGING = ["model=[linear: 7, linear: 5, linear: 2]", "optimizer.sgd.lr=0.84", "training.epochs=8"]
+DIVERGED, FINISHED = [1, 2, 4, 6, 8, 10], [0, 3, 5, 7, 9]
 
 
 def test_some_rounds_diverge(small_config):
@@ -122,8 +122,8 @@ def test_some_rounds_diverge(small_config):
 
 @pytest.mark.parametrize(
     "stack",
-    [range(11), [0, 2], [2, 0, 4], [4, 2, 6, 1, 8, 3], [8, 5, 10, 2], [10, 8]],
-    ids=["a few", "half of two", "most of three", "most of six", "all but one", "all"],
+    [[0, 3, 2, 5, 7], [0, 2], [2, 0, 4], [4, 2, 6, 0, 8, 3], [8, 5, 10, 2], range(11), [10, 8]],
+    ids=["one of five", "half of two", "most of three", "most of six", "all but one", "most of eleven", "all"],
 )
 @pytest.mark.parametrize("data_seed", ["0", "round"])
 def test_diverging_round_disturbs_nobody(small_config, stack, data_seed):
@@ -135,8 +135,8 @@ def test_diverging_round_disturbs_nobody(small_config, stack, data_seed):
 
 
 def test_stack_is_rebuilt_without_those_that_diverged(small_config):
-    trainer = Trainer(build(small_config(*DIVERGING)), [4, 2, 6, 1, 8, 3])
+    trainer = Trainer(build(small_config(*DIVERGING)), [4, 2, 6, 0, 8, 3])
     sizes = [len(trainer.stack) for _ in trainer.epochs()]
     assert sizes[0] == 6
     assert sizes[-1] == 2
-    assert trainer.stack == [1, 3]
+    assert trainer.stack == [0, 3]

@@ -48,7 +48,7 @@ def test_agrees_with_torch(small_config, settings):
     reduction = config.loss.arguments["reduction"]
     train, test = trainer.samples["train"], trainer.samples["test"]
     for record in trainer.epochs():
-        order = trainer._order(record.epoch)
+        order = trainer.order(record.epoch)
         for index, (twin, optimizer) in enumerate(zip(twins, optimizers, strict=True)):
             errors = []
             own = index if len(train.inputs) > 1 else 0
@@ -98,21 +98,21 @@ def test_zero_epochs_leave_the_initial_parameters(small_config):
 
 def test_order_is_a_permutation_of_its_own_for_each_round_and_epoch(small_config):
     trainer = Trainer(build(small_config()), [0, 1])
-    first, second = trainer._order(1), trainer._order(2)
+    first, second = trainer.order(1), trainer.order(2)
     assert first.sort(dim=1).values.equal(torch.arange(47).expand(2, 47))
     assert not first[0].equal(first[1])
     assert not first[0].equal(second[0])
-    assert first.equal(trainer._order(1))
+    assert first.equal(trainer.order(1))
 
 
 def test_order_without_shuffling(small_config):
     trainer = Trainer(build(small_config("training.shuffle=false", "training.drop_last=true")), [0, 1])
-    assert trainer._order(1).equal(torch.arange(40).expand(2, 40))
+    assert trainer.order(1).equal(torch.arange(40).expand(2, 40))
 
 
 def test_test_metrics_are_logged_every_so_many_epochs_and_at_the_end(small_config):
     trainer = Trainer(build(small_config("training.epochs=8", "training.log_every=3")), [0])
-    assert [record.epoch for record in trainer.epochs() if record.is_logged] == [3, 6, 8]
+    assert [record.epoch for record in trainer.epochs() if "test_loss" in record.metrics] == [3, 6, 8]
 
 
 def test_data_are_shared_unless_each_round_draws_its_own(small_config):
