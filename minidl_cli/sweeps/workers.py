@@ -9,9 +9,10 @@ from math import ceil
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from traceback import format_exc
 
 from ..config.schema import Config
-from ..errors import MinidlError, TrainingError
+from ..errors import TrainingError
 from ..training.build import Task, build
 from ..training.memory import Memory, estimate, vector_bytes
 from ..training.threads import single_thread
@@ -149,7 +150,9 @@ def work(config: Config, connection: Connection) -> None:
                 for event in _train_chunk(config, chunk):
                     connection.send(event)
                 connection.send(None)
-            except (MinidlError, MemoryError) as error:
+            except Exception as error:
+                # The first process raises it again, where what happened here would be lost.
+                error.add_note(f"In a worker:\n{format_exc()}")
                 connection.send(error)
     except (EOFError, ConnectionError):
         pass  # There is no more work, or the first process is gone.

@@ -15,6 +15,8 @@ from minidl_cli import evaluate, load_config, sweep, train
 from minidl_cli.errors import InputError, MinidlWarning, TrainingError
 from minidl_cli.statistics import summarize
 from minidl_cli.sweeps import workers
+from minidl_cli.sweeps.sweep import Job
+from minidl_cli.training.build import build
 
 DIVERGING = ["model=[linear: 7, linear: 5, linear: 2]", "optimizer.sgd.lr=0.8", "training.epochs=4"]
 
@@ -214,3 +216,41 @@ def test_runs_folder_that_cannot_be_written(small_config, tmp_path):
 def test_only_the_first_round_is_trained(small_config, tmp_path):
     run = train(small_config("seed=9", "sweep.rounds=4"), runs_dir=tmp_path)
     assert [row["seed"] for row in read_table(run.path / "rounds.csv")] == ["9"]
+
+
+def test_config_of_a_train_run_is_of_one_round(small_config, tmp_path):
+    run = train(small_config("sweep.rounds=4"), runs_dir=tmp_path)
+    again = sweep(load_config(run.config_path), runs_dir=tmp_path, workers=1)
+    assert results(again) == results(run)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_error_is_the_same_in_a_worker(small_config, tmp_path, workers):
+    config = small_config("sweep.rounds=2")
+    job = Job(config, tmp_path, workers=workers, chunk=1)
+    job.config = config.model_copy(update={"data_seed": "not a seed"})  # as nothing but a defect could make it
+    with pytest.raises(ValueError, match="invalid literal for int"):
+        list(job.records())
+
+
+def test_full_disk_is_told(small_config, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    job = Job(small_config(), tmp_path)
+    monkeypatch.setattr("minidl_cli.runs.metrics.MetricsLog.write", full)
+    with pytest.raises(TrainingError, match=r"small-.*: cannot be written: No space left on device"):
+        list(job.records())
+    assert not job.run.is_finished
+
+
+def test_final_metrics_that_are_no_numbers_are_divergence(small_config, tmp_path):
+    huge = "model.0.linear={out_features: 7, init: {normal: 1.0e+30}}"
+    config = small_config(huge, "model.1=identity", "model.3=identity", "training.epochs=0", "sweep.rounds=2")
+    with pytest.raises(TrainingError, match="every round diverged"):
+        sweep(config, runs_dir=tmp_path)
+
+
+def test_size_of_the_training_set_does_not_move_the_test_set(small_config):
+    one, other = (build(small_config(f"data.disc.train={size}")).samples([0])["test"] for size in (47, 48))
+    assert torch.equal(one.inputs, other.inputs)

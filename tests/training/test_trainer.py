@@ -146,3 +146,23 @@ def test_parts_that_do_not_fit(small_config, settings, problem):
     with pytest.raises(InputError) as caught:
         build(small_config(*settings))
     assert str(caught.value).endswith(problem)
+
+
+def test_rounds_can_be_taken_after_any_epoch(small_config):
+    trainer = Trainer(build(small_config("training.epochs=5")), [0, 1])
+    epochs = trainer.epochs()
+    next(epochs)
+    assert {each.epochs for each in trainer.rounds()} == {1}
+    next(epochs)
+    assert {each.epochs for each in trainer.rounds()} == {2}
+
+
+def test_what_is_logged_does_not_change_which_rounds_diverge(small_config):
+    settings = ["model=[linear: 7, linear: 5, linear: 2]", "optimizer.sgd.lr=0.84", "training.epochs=8"]
+    every, last = (
+        Trainer(build(small_config(*settings, f"training.log_every={number}")), range(11)) for number in (1, 8)
+    )
+    assert len(list(every.epochs())) == len(list(last.epochs()))
+    for one, other in zip(every.rounds(), last.rounds(), strict=True):
+        assert (one.status, one.epochs, one.metrics) == (other.status, other.epochs, other.metrics)
+        assert all(np.array_equal(one.weights[name], other.weights[name], equal_nan=True) for name in one.weights)
