@@ -5,6 +5,7 @@ import platform
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 PACKAGES = ("torch", "numpy", "scipy", "pyyaml", "pydantic", "safetensors", "click", "rich", "matplotlib")
@@ -19,13 +20,28 @@ def environment(minidl_version: str, device: str, workers: int) -> dict[str, Any
         "command": sys.argv,
         "git": _git(),
         "platform": platform.platform(),
-        "cpu": platform.processor() or platform.machine(),
+        "cpu": _cpu(),
         "cores": os.cpu_count(),
         "device": device,
         "workers": workers,
         "threads_per_worker": 1,
         "mkl_cbwr": os.environ.get("MKL_CBWR"),
     }
+
+
+def _cpu() -> str:
+    """The processor's name, as far as the system tells it."""
+    for line in _lines(Path("/proc/cpuinfo")):
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(errors="replace").splitlines()
+    except OSError:
+        return []
 
 
 def _git() -> dict[str, Any] | None:
