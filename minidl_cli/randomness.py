@@ -2,6 +2,9 @@
 
 There is no generator state to carry along or to save: whoever needs random numbers asks for the generator of a
 seed, a purpose and an epoch, and always gets the same ones. The global generator is never touched.
+
+PyTorch's generator keeps 32 bits of a seed. Among 10,000 rounds, two draw the same initial parameters with a
+probability of about 1%; among a million pairs of round and epoch, about 120 pairs shuffle alike.
 """
 
 import hashlib

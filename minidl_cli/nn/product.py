@@ -1,8 +1,9 @@
 """Batched matrix products whose bits do not depend on how many rounds are stacked.
 
-PyTorch hands a lone product with one column to another kernel (a matrix-vector product), which rounds differently
-from the batched one. A lone round with one column is therefore computed as two copies. All other sizes agree on one
-thread, given the kernels that `MKL_CBWR` selects; `stacking_is_exact` checks that on the machine at hand.
+PyTorch hands a lone product with a column or a row to another kernel (a matrix-vector product), which rounds
+differently from the batched one, or gives a zero the other sign. If the right factor of a lone round is a column or a
+row, the product is therefore computed as two copies. All other sizes agree on one thread, given the kernels that
+`MKL_CBWR` selects; `stacking_is_exact` checks that on the machine at hand.
 """
 
 import torch
@@ -17,7 +18,7 @@ def matmul(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
         b: the right factors.
         out: where to write the product; a new tensor by default.
     """
-    if _is_lone_column(b):
+    if _is_lone_vector(b):
         product = torch.bmm(_twice(a), _twice(b))[:1]
         return product if out is None else out.copy_(product)
     return torch.bmm(a, b) if out is None else torch.bmm(a, b, out=out)
@@ -32,13 +33,13 @@ def affine(weight: Tensor, x: Tensor, bias: Tensor) -> Tensor:
         bias: `[rounds, out]`.
     """
     column = bias.unsqueeze(2)
-    if _is_lone_column(x):
+    if _is_lone_vector(x):
         return torch.baddbmm(_twice(column), _twice(weight), _twice(x))[:1]
     return torch.baddbmm(column, weight, x)
 
 
-def _is_lone_column(matrix: Tensor) -> bool:
-    return matrix.shape[0] == 1 and matrix.shape[2] == 1
+def _is_lone_vector(factor: Tensor) -> bool:
+    return factor.shape[0] == 1 and 1 in factor.shape[1:]
 
 
 def _twice(matrix: Tensor) -> Tensor:

@@ -41,7 +41,8 @@ class Comparison:
         size: the number of derivatives.
         differences: how many of them were checked by differences: not those beyond `MOST_DIFFERENCES`, nor those
             at a kink, where there is no derivative.
-        difference_error: the largest deviation from central differences, relative to the largest derivative.
+        difference_error: the largest deviation from central differences, relative to the largest derivative, or to
+            the smallest that differences can tell.
         autograd_error: the same, from autograd.
     """
 
@@ -149,12 +150,14 @@ def _compare(
         scale = max(float(expected.abs().max()), torch.finfo(value.dtype).tiny)
         chosen, slopes = _by_differences(function, values, name, scale)
         deviation = (derived[name].flatten()[chosen] - slopes).abs()
+        # Differences of rounded values cannot tell slopes below this, as those of saturated units are.
+        rounding = torch.finfo(value.dtype).eps * float(function(values).abs().max()) / STEP
         yield Comparison(
             part=part,
             by=name,
             size=value.numel(),
             differences=len(chosen),
-            difference_error=float(deviation.max()) / scale if len(chosen) else 0.0,
+            difference_error=float(deviation.max()) / max(scale, rounding / TOLERANCE) if len(chosen) else 0.0,
             autograd_error=float((derived[name] - expected).abs().max()) / scale,
         )
 

@@ -48,7 +48,7 @@ def _draw_decision(run: Run, task: Task, trained: Round, title: str) -> None:
     test = task.samples([trained.seed])["test"]
     points, targets = test.inputs[0].T, test.targets.mT
     low, high = points.min(dim=0).values, points.max(dim=0).values
-    margin = GRID_MARGIN * (high - low)
+    margin = torch.where(high > low, GRID_MARGIN * (high - low), 0.5)
     x, y = (
         torch.linspace(float(start), float(end), GRID_POINTS)
         for start, end in zip(low - margin, high + margin, strict=True)

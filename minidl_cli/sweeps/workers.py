@@ -15,7 +15,6 @@ from ..config.schema import Config
 from ..errors import TrainingError
 from ..training.build import Task, build
 from ..training.memory import Memory, estimate, vector_bytes
-from ..training.threads import single_thread
 from ..training.trainer import EpochRecord, Round, Trainer
 
 Chunk = Sequence[int]
@@ -73,10 +72,9 @@ def train_rounds(config: Config, plan: Plan) -> Iterator[Event]:
 
 
 def _train_chunk(config: Config, chunk: Chunk) -> Iterator[Event]:
-    with single_thread():
-        trainer = Trainer(build(config), chunk)
-        yield from trainer.epochs()
-        yield from trainer.rounds()
+    trainer = Trainer(build(config), chunk)
+    yield from trainer.epochs()
+    yield from trainer.rounds()
 
 
 def _train_in_processes(config: Config, plan: Plan) -> Iterator[Event]:

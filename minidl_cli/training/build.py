@@ -99,6 +99,7 @@ def build(config: Config) -> Task:
     except GraphError as error:
         raise config.error(error.place, str(error)) from error
     _check_outputs(network, dataset, config)
+    _check_targets(dataset, config)
     _check_batches(dataset, config)
     return Task(
         config=config,
@@ -123,6 +124,13 @@ def _check_outputs(network: Sequential, dataset: Dataset, config: Config) -> Non
             f"the network puts out {outputs} values after this {config.model[place[1]].name} layer, but "
             f"{config.data.name} has {classes} classes; the outputs must be {fitting}",
         )
+
+
+def _check_targets(dataset: Dataset, config: Config) -> None:
+    absent, present = torch.tensor(dataset.target_values, dtype=getattr(torch, config.training.dtype))
+    if absent >= present:
+        values = list(dataset.target_values)
+        raise config.error(("data",), f"the target values {values} are the same number in {config.training.dtype}")
 
 
 def _check_batches(dataset: Dataset, config: Config) -> None:

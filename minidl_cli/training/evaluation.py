@@ -60,12 +60,11 @@ def evaluate(run: Run | str | Path, split: Split | None = None) -> dict[str, Sum
     finished = [index for index, (_, status) in enumerate(rounds) if status == "finished"]
     weights = checked_weights(run, build(config), len(rounds))
     measured: list[dict[str, float]] = []
-    with single_thread():
-        for start in range(0, len(finished), STACK_SIZE):
-            places = finished[start : start + STACK_SIZE]
-            seeds = [rounds[place][0] for place in places]
-            stack = {name: values[places] for name, values in weights.items()}
-            measured += _measure_stack(config, seeds, stack, split)
+    for start in range(0, len(finished), STACK_SIZE):
+        places = finished[start : start + STACK_SIZE]
+        seeds = [rounds[place][0] for place in places]
+        stack = {name: values[places] for name, values in weights.items()}
+        measured += _measure_stack(config, seeds, stack, split)
     return summarize_rounds(measured, len(rounds) - len(finished))
 
 
@@ -106,6 +105,7 @@ def restore(task: Task, weights: Mapping[str, Tensor]) -> Sequential:
     return network
 
 
+@single_thread()
 @torch.inference_mode()
 def predict(network: Sequential, inputs: Tensor) -> Tensor:
     """Return the outputs of every round for the same samples.

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..nn.loss import Loss
 from ..nn.sequential import Sequential
 from .samples import Samples
+from .threads import single_thread
 
 Numbers = NDArray[np.float64]
 
@@ -69,6 +70,7 @@ class Measures:
         return {f"{prefix}_{name}": (total / self.samples).numpy() for name, total in self._sums.items()}
 
 
+@single_thread()
 @torch.inference_mode()
 def measure(network: Sequential, judge: Judge, samples: Samples, prefix: str) -> dict[str, Numbers]:
     """Judge a network on all samples, every round of its stack: `{prefix}_loss` and so on, each `[rounds]`."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..randomness import generator
 from .build import Task
 from .measures import Measures, Numbers, measure
+from .threads import single_thread
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class Trainer:
             self._stop_diverged(metrics["train_loss"])
             yield record
 
+    @single_thread()
     @torch.inference_mode()
     def _train(self) -> dict[str, Numbers]:
         """Train for an epoch, and return the measures of the outputs on the way, each `[rounds]`."""
@@ -173,5 +175,12 @@ class Trainer:
             status="finished" if finished else "diverged",
             epochs=self.epoch,
             metrics=metrics if finished else {},
-            weights={name: values[index].numpy().copy() for name, values in self.network.state().items()},
+            weights={name: _plain(values[index]) for name, values in self.network.state().items()},
         )
+
+
+def _plain(values: Tensor) -> NDArray[Any]:
+    """Return a copy as an array. All NaNs in it are the same: theirs are the only bits that depend on company."""
+    array = values.numpy().copy()
+    array[np.isnan(array)] = np.nan
+    return array

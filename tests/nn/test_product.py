@@ -141,3 +141,11 @@ def test_importing_the_package_sets_the_library_to_exact_products() -> None:
     environment = {key: value for key, value in os.environ.items() if key != "MKL_CBWR"}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout == "AVX2,STRICT\n"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+def test_zeros_have_the_same_sign_alone_and_stacked(dtype: torch.dtype) -> None:
+    """A product over an inner dimension of 1 is where PyTorch's own differ: -0 alone, +0 in a stack."""
+    column, row = -torch.ones(3, 31, 1, dtype=dtype), torch.zeros(3, 1, 64, dtype=dtype)
+    stacked, alone = matmul(column, row), matmul(column[:1], row[:1])
+    assert torch.equal(stacked[:1].signbit(), alone.signbit())
