@@ -18,7 +18,7 @@ from minidl_cli import load_config
 from minidl_cli.config.schema import Config
 from minidl_cli.sweeps.workers import Plan, default_workers, plan, train_rounds, work
 from minidl_cli.training.build import build
-from minidl_cli.training.threads import single_thread
+from minidl_cli.training.exactness import single_thread
 from minidl_cli.training.trainer import Trainer
 
 from .measuring import Measure, seconds, serve

@@ -16,7 +16,7 @@ from unittest.mock import patch
 from minidl_cli.nn.layers.linear import Linear
 from minidl_cli.training import trainer as training
 from minidl_cli.training.build import build
-from minidl_cli.training.threads import single_thread
+from minidl_cli.training.exactness import single_thread
 
 from .disc import disc
 from .measuring import seconds

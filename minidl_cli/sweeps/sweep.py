@@ -11,13 +11,12 @@ from ..config.dump import to_yaml
 from ..config.schema import Config
 from ..display.text import readable
 from ..errors import GraphError, InputError, MinidlWarning, TrainingError
-from ..nn.product import stacking_is_exact
 from ..runs.environment import environment
 from ..runs.folder import DEFAULT_RUNS_DIR, Run
 from ..runs.metrics import MetricsLog
 from ..training.build import build
+from ..training.exactness import warn_of_inexact_products
 from ..training.memory import physical_memory
-from ..training.threads import single_thread
 from ..training.trainer import EpochRecord, Round
 from .results import METRICS, write_results
 from .workers import plan, train_rounds
@@ -119,17 +118,6 @@ class Job:
             problem = f"training.batch_size is {batch_size}, but there are {samples} samples: an epoch is one batch"
             warnings.warn(problem, MinidlWarning, stacklevel=2)
 
-    def _warn_of_inexact_products(self) -> None:
-        with single_thread():
-            exact = stacking_is_exact(self._task.dtype)
-        if not exact:
-            warnings.warn(
-                "matrix products give a round other last digits at other places in a stack here; "
-                "where torch is used before minidl_cli is imported, import minidl_cli first",
-                MinidlWarning,
-                stacklevel=2,
-            )
-
     def records(self) -> Generator[EpochRecord, None, None]:
         """Train, yield the record of every epoch of every stack, and write the results into the run folder.
 
@@ -137,7 +125,7 @@ class Job:
             TrainingError: every round diverged (the folder is complete all the same), a worker died, or the folder
                 can no longer be written.
         """
-        self._warn_of_inexact_products()
+        warn_of_inexact_products(self._task.dtype)
         started = perf_counter()
         seeds, options = self.config.seeds, self.config.training
         rounds: dict[int, Round] = {}

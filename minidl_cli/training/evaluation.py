@@ -13,8 +13,8 @@ from ..nn.sequential import Sequential
 from ..runs.folder import Run
 from ..statistics import Summary, summarize
 from .build import Task, build, load_config
+from .exactness import single_thread, warn_of_inexact_products
 from .measures import EVALUATION_SIZE, Numbers, measure
-from .threads import single_thread
 
 # Rounds are evaluated in stacks of this size, so that memory stays bounded. It does not change their numbers.
 STACK_SIZE = 50
@@ -58,7 +58,9 @@ def evaluate(run: Run | str | Path, split: Split | None = None) -> dict[str, Sum
     config = load_config(run.config_path)
     rounds = [(int(row["seed"]), row["status"]) for row in run.rounds()]
     finished = [index for index, (_, status) in enumerate(rounds) if status == "finished"]
-    weights = checked_weights(run, build(config), len(rounds))
+    task = build(config)
+    warn_of_inexact_products(task.dtype)
+    weights = checked_weights(run, task, len(rounds))
     measured: list[dict[str, float]] = []
     for start in range(0, len(finished), STACK_SIZE):
         places = finished[start : start + STACK_SIZE]

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ..nn.loss import Loss
 from ..nn.sequential import Sequential
+from .exactness import single_thread
 from .samples import Samples
-from .threads import single_thread
 
 Numbers = NDArray[np.float64]
 

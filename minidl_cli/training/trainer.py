@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ..randomness import generator
 from .build import Task
+from .exactness import single_thread
 from .measures import Measures, Numbers, measure
-from .threads import single_thread
 
 
 @dataclass(frozen=True)

@@ -254,3 +254,12 @@ def test_final_metrics_that_are_no_numbers_are_divergence(small_config, tmp_path
 def test_size_of_the_training_set_does_not_move_the_test_set(small_config):
     one, other = (build(small_config(f"data.disc.train={size}")).samples([0])["test"] for size in (47, 48))
     assert torch.equal(one.inputs, other.inputs)
+
+
+def test_products_that_depend_on_the_stack_are_a_warning(small_config, tmp_path, monkeypatch):
+    run = train(small_config(), runs_dir=tmp_path)
+    monkeypatch.setattr("minidl_cli.training.exactness.stacking_is_exact", lambda dtype: False)
+    with pytest.warns(MinidlWarning, match="import minidl_cli first"):
+        train(small_config(), runs_dir=tmp_path)
+    with pytest.warns(MinidlWarning, match="import minidl_cli first"):
+        evaluate(run)
