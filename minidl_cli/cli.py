@@ -1,10 +1,13 @@
 """The command line: the verbs, and what every error turns into."""
 
+import os
 import signal
 import sys
 import warnings
 from difflib import get_close_matches
 from importlib import import_module
+from io import TextIOWrapper
+from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
@@ -58,15 +61,30 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     warnings.showwarning = _show_warning
+    _open_output()
     try:
         minidl()
     except MinidlError as error:
         for problem in error.problems:
             _say(problem)
         sys.exit(error.exit_code)
+    except OSError as error:
+        _say(f"cannot write: {error.strerror or error}")
+        sys.exit(1)
     except Interrupted as stop:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         _say(f"stopped by {signal.Signals(stop.signal).name}")
         sys.exit(128 + stop.signal)
+
+
+def _open_output() -> None:
+    """Make output possible whatever the terminal's encoding is, and where standard error is closed."""
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 (open until the end)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

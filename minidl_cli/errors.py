@@ -1,7 +1,8 @@
 """The errors that minidl raises on purpose. Each becomes plain lines and an exit code on the command line."""
 
 from collections.abc import Sequence
-from typing import ClassVar, NoReturn
+from time import monotonic
+from typing import ClassVar
 
 
 class MinidlError(Exception):
@@ -56,16 +57,18 @@ class Interrupted(BaseException):
 
     # The first signal that came. Whoever runs long asks for it, because some imports swallow every exception.
     _came: ClassVar[int | None] = None
+    _when: ClassVar[float] = 0.0
 
     def __init__(self, signal: int):
         super().__init__(signal)
         self.signal = signal
 
     @classmethod
-    def interrupt(cls, signal: int) -> NoReturn:
-        """Remember that the process was asked to stop, and raise."""
-        cls._came = cls._came or signal
-        raise cls(cls._came)
+    def interrupt(cls, signal: int) -> None:
+        """Remember that the process was asked to stop, and raise; but leave it two seconds to clean up in peace."""
+        if cls._came is None or monotonic() > cls._when + 2:
+            cls._came, cls._when = cls._came or signal, monotonic()
+            raise cls(cls._came)
 
     @classmethod
     def check(cls) -> None:

@@ -1,6 +1,5 @@
 """What train and sweep have in common: run, show progress, report."""
 
-from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -55,21 +54,13 @@ def _report(job: "Job", *, quiet: bool, as_json: bool) -> None:
 
 
 def _print_report(job: "Job") -> None:
-    from ..display.tables import print_final
+    from ..display.tables import print_final, print_rounds
     from ..display.text import duration, printable
 
-    summary = job.run.summary()
-    rounds = summary["rounds"]
+    summary, epochs = job.run.summary(), job.config.training.epochs
     print_final(summary["final"])
-    what = f"{rounds['finished']} of {rounds['planned']} rounds finished"
-    click.echo(f"\n{what}, {job.config.training.epochs} epochs, {duration(summary['seconds'])}")
-    if rounds["diverged"]:
-        click.echo(f"diverged: seeds {_listed(rounds['diverged_seeds'])}")
+    print_rounds(summary["rounds"])
+    click.echo(f"{epochs} epoch{'s' * (epochs != 1)} in {duration(summary['seconds'])}")
     click.echo(printable(str(job.run.path)))
     click.echo(f"figures: {', '.join(path.name for path in sorted(job.run.path.glob('*.png')))}")
     click.echo(f"next: minidl eval {printable(str(job.run.path))}")
-
-
-def _listed(seeds: Sequence[int], most: int = 10) -> str:
-    shown = ", ".join(map(str, seeds[:most]))
-    return shown if len(seeds) <= most else f"{shown} and {len(seeds) - most} more"

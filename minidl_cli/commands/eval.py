@@ -23,13 +23,14 @@ def command(run: str, split: Literal["train", "test"] | None, runs_dir: Path, as
     minidl eval runs/disc-20260102-030405-6f7e --split test
     """
     from ..runs.folder import Run
-    from ..training.evaluation import evaluate
+    from ..training.evaluation import count_rounds, evaluate
 
     found = Run.find(run, runs_dir)
-    final = evaluate(found, split)
+    final, rounds = evaluate(found, split), count_rounds(found.rounds())
     if as_json:
-        options.print_json({"run": str(found.path), "rounds": found.summary()["rounds"], "final": final})
+        options.print_json({"run": str(found.path), "rounds": rounds, "final": final})
         return
-    from ..display.tables import print_final
+    from ..display.tables import print_final, print_rounds
 
     print_final(final)
+    print_rounds(rounds)

@@ -129,8 +129,12 @@ def _describe_form(given: Any, path: Path, place: str, registry: Registry) -> st
     if not isinstance(given, dict) or not given:
         article = "an" if str(kind)[0] in "aeiou" else "a"
         return f"must be {article} {kind}: a name, or a name and its arguments, not {_show(given)}"
+    known = registry.types[str(kind)]
+    for name in given:
+        if name not in known and get_close_matches(str(name).lower(), known, n=1):
+            return f"no such {kind}: '{shown(str(name))}'; {_suggest(name, known)}"
     first, second = (shown(str(name)) for name in list(given)[:2])
-    if place.startswith("-s "):
+    if place.startswith("-s ") and second in known:
         advice = f"to replace it, write {dotted(path)}={{{second}: ...}}"
     elif isinstance(path[-1], int):
         advice = "begin each with '- '"

@@ -1,5 +1,6 @@
 """What a config holds."""
 
+from collections.abc import Sequence
 from math import ceil
 from typing import Annotated, Any, Literal
 
@@ -27,9 +28,10 @@ class TrainingOptions(StrictModel):
         """Tell whether an epoch is one to test and log."""
         return epoch % self.log_every == 0 or epoch == self.epochs
 
-    def logged_epochs(self) -> list[int]:
+    def logged_epochs(self) -> Sequence[int]:
         """Return the epochs to test and log."""
-        return [epoch for epoch in range(1, self.epochs + 1) if self.is_logged(epoch)]
+        every = range(self.log_every, self.epochs + 1, self.log_every)
+        return every if self.epochs % self.log_every == 0 else [*every, self.epochs]
 
     def batches(self, samples: int) -> int:
         """Return the number of batches of an epoch."""
@@ -39,7 +41,7 @@ class TrainingOptions(StrictModel):
 class SweepOptions(StrictModel):
     """What `minidl sweep` does with the file."""
 
-    rounds: PositiveInt = Field(1, description="How many seeds, from `seed` on.")
+    rounds: Annotated[int, Field(gt=0, le=1_000_000)] = Field(1, description="How many seeds, from `seed` on.")
 
 
 def _printable_name(name: str) -> str:

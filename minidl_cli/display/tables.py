@@ -22,14 +22,16 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: in
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0))
     for index, heading in enumerate(headings):
         justify = "left" if index < left else "right"
-        table.add_column(Text(heading), justify=justify, overflow="fold", header_style="bold")  # type: ignore[arg-type]
+        table.add_column(Text(heading), justify=justify, overflow="fold", no_wrap=index == 0, header_style="bold")  # type: ignore[arg-type]
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
+    _console().print(table)
+
+
+def _console() -> Console:
+    """Standard output: a terminal's width is kept to; a file or a pipe has none."""
     console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        # A file or a pipe has no width to keep to.
-        console = Console(highlight=False, markup=False, width=1000)
-    console.print(table)
+    return console if console.is_terminal else Console(highlight=False, markup=False, width=1000)
 
 
 def print_final(final: Mapping[str, Mapping[str, Any]]) -> None:
@@ -38,6 +40,8 @@ def print_final(final: Mapping[str, Mapping[str, Any]]) -> None:
     if all(final[name] == final.get(name.replace("_loss", "_mse")) for name in losses):
         # The loss is the mean squared error, which has rows of its own.
         final = {name: summary for name, summary in final.items() if name not in losses}
+    if not final:
+        return
     single = all(summary["n"] == 1 for summary in final.values())
     (_print_values if single else _print_spread)(final)
 
@@ -59,6 +63,15 @@ def _print_spread(final: Mapping[str, Mapping[str, Any]]) -> None:
         cells += [number(summary.get(key)) for key in ("median", "min", "max")]
         rows.append([_title(name.replace("_", " ")), *values, *cells])
     print_table(headings, rows)
+
+
+def print_rounds(rounds: Mapping[str, Any], most: int = 10) -> None:
+    """Print how many rounds finished and which diverged, at most so many by name."""
+    planned, seeds = rounds["planned"], rounds["diverged_seeds"]
+    print(f"\n{rounds['finished']} of {planned} round{'s' * (planned != 1)} finished")
+    if seeds:
+        more = f" and {len(seeds) - most} more" if len(seeds) > most else ""
+        print(f"diverged: seeds {', '.join(map(str, seeds[:most]))}{more}")
 
 
 def print_runs(runs: Sequence[Mapping[str, Any]]) -> None:
@@ -93,7 +106,7 @@ def _argument(name: str, about: Mapping[str, Any]) -> str:
 
 def print_outline(outline: Mapping[str, Any]) -> None:
     """Print the layers of a config and the memory that its rounds take, as `sweeps.outline` describes them."""
-    print(printable(f"data: {_brief(outline['data'])}\n"))
+    _console().print(printable(f"data: {_brief(outline['data'])}\n"))
     rows = [["", "inputs", str(outline["inputs"]), ""]]
     for index, layer in enumerate(outline["layers"]):
         shapes = " + ".join(" x ".join(map(str, shape)) for shape in layer["parameters"].values())
@@ -101,15 +114,15 @@ def print_outline(outline: Mapping[str, Any]) -> None:
         rows.append([str(index), layer["layer"], str(layer["outputs"]), count])
     print_table(["", "layer", "outputs", "parameters"], rows, left=2)
     memory, rounds = outline["memory"], outline["rounds"]
-    print(printable(f"\nloss: {_brief(outline['loss'])}"))
-    print(printable(f"optimizer: {_brief(outline['optimizer'])}"))
-    print(f"parameters: {outline['parameters']:,} in each round")
-    print(
+    _console().print(printable(f"\nloss: {_brief(outline['loss'])}"))
+    _console().print(printable(f"optimizer: {_brief(outline['optimizer'])}"))
+    _console().print(f"parameters: {outline['parameters']:,} in each round")
+    _console().print(
         f"memory: about {readable(memory['total'])} for {rounds} round{'s' * (rounds > 1)}, in {memory['workers']} "
         f"process{'es' * (memory['workers'] > 1)} with stacks of {memory['rounds_per_stack']}"
     )
     parts = ", ".join(f"{name} {readable(memory[name])}" for name in ("vectors", "activations", "samples"))
-    print(f"        ({parts}; PyTorch itself takes about 0.3 GB for each process)")
+    _console().print(f"        ({parts}; PyTorch itself takes about 0.3 GB for each process)")
 
 
 def _brief(value: Any) -> str:

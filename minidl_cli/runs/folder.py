@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 DEFAULT_RUNS_DIR = Path("runs")
 
+# How a round can end.
+STATUSES = ("finished", "diverged")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -146,16 +149,21 @@ class Run:
         lines += [",".join("" if value is None else str(value) for value in row.values()) for row in rows]
         write_atomically(self.path / "rounds.csv", "\n".join(lines) + "\n")
 
-    def rounds(self) -> list[dict[str, str]]:
-        """Return the rows of `rounds.csv`, as text by column.
+    def rounds(self) -> list[tuple[int, str]]:
+        """Return the seed and status of each round, as `rounds.csv` has them.
 
         Raises:
             InputError: it is not there or cannot be read.
         """
+        path = self.path / "rounds.csv"
         try:
-            return list(csv.DictReader(self._read("rounds.csv").decode().splitlines()))
-        except (ValueError, csv.Error) as error:
-            raise InputError(f"{self.path / 'rounds.csv'}: cannot be read: {error}") from error
+            rows = list(csv.DictReader(self._read("rounds.csv").decode().splitlines()))
+            rounds = [(int(row["seed"]), row["status"]) for row in rows]
+        except (ValueError, TypeError, KeyError, csv.Error) as error:
+            raise InputError(f"{path}: cannot be read: {error!r}") from error
+        if len({seed for seed, _ in rounds}) < len(rounds) or {status for _, status in rounds} - set(STATUSES):
+            raise InputError(f"{path}: a seed stands there twice, or a status is none of {', '.join(STATUSES)}")
+        return rounds
 
     def write_weights(self, name: str, weights: "Mapping[str, NDArray[Any]]") -> None:
         """Write named arrays to `weights/{name}.safetensors`."""

@@ -1,5 +1,6 @@
 """What a list of runs says of each."""
 
+import math
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -53,4 +54,7 @@ def _describe(run: Run) -> Listed:
 
 
 def _mean_and_deviation(summary: dict[str, Any]) -> dict[str, float]:
-    return {key: float(summary[key]) for key in ("mean", "std") if key in summary}
+    found: dict[str, float] = {key: float(summary[key]) for key in ("mean", "std") if key in summary}
+    if not all(map(math.isfinite, found.values())):
+        raise ValueError("a mean or deviation is no number")
+    return found

@@ -36,6 +36,11 @@ class MetricsLog:
         self._column = {epoch: column for column, epoch in enumerate(epochs)}
         self._header = ",".join(["seed", "epoch", "lr", *names, "seconds"]) + "\n"
 
+    @staticmethod
+    def memory(rounds: int, epochs: int, names: int) -> int:
+        """Return about how many bytes a log of so many rounds, epochs and metrics keeps."""
+        return 8 * rounds * epochs * names + 100 * (rounds + epochs)
+
     def __enter__(self) -> "MetricsLog":
         self._file = self.path.open("w", encoding="utf-8", newline="")
         self._file.write(self._header)

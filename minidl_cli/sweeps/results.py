@@ -1,6 +1,5 @@
 """What a run folder holds once its rounds are trained: tables, weights, statistics."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 from ..runs.folder import Run
 from ..runs.metrics import MetricsLog
 from ..training.build import Task
-from ..training.evaluation import summarize_rounds
+from ..training.evaluation import count_rounds, summarize_rounds
 from ..training.measures import MEASURES
 from ..training.trainer import Round
 
@@ -37,17 +36,10 @@ def write_results(run: Run, task: Task, rounds: Sequence[Round], log: MetricsLog
 
 def summary(task: Task, rounds: Sequence[Round], seconds: float) -> dict[str, Any]:
     """Return the content of `summary.json`."""
-    counts = Counter(each.status for each in rounds)
     finished = [each.metrics for each in rounds if each.status == "finished"]
     batches = task.config.training.batches(task.dataset.sizes["train"])
     return {
-        "rounds": {
-            "planned": len(rounds),
-            "finished": counts["finished"],
-            "diverged": counts["diverged"],
-            "failed": 0,
-            "diverged_seeds": [each.seed for each in rounds if each.status == "diverged"],
-        },
+        "rounds": count_rounds([(each.seed, each.status) for each in rounds]),
         "final": summarize_rounds(finished, len(rounds) - len(finished)),
         "seconds": seconds,
         "steps": sum(each.epochs for each in rounds) * batches,

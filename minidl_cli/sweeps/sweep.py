@@ -88,6 +88,9 @@ class Job:
         workers: int | None = None,
         chunk: int | None = None,
     ):
+        for name, value in {"workers": workers, "chunk": chunk}.items():
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be at least 1, not {value}")
         self.config = config
         self._task = build(config)
         self._plan = plan(self._task, workers, chunk)
@@ -99,11 +102,13 @@ class Job:
         self.run = Run.create(runs_dir, config.name, files)
 
     def _check_memory(self) -> None:
-        needed = self._plan.memory(self._task).total
-        if needed > physical_memory():
+        training = self._plan.memory(self._task).total
+        log = MetricsLog.memory(len(self.config.seeds), len(self.config.training.logged_epochs()), len(METRICS))
+        if training + log > physical_memory():
             raise InputError(
-                f"{self.config.name}: training would take about {readable(needed)} of memory, but this machine has "
-                f"{readable(physical_memory())}; use fewer workers, a smaller chunk or a smaller model"
+                f"{self.config.name}: this would take about {readable(training + log)} of memory, {readable(log)} of "
+                f"it for the metrics of all epochs, but this machine has {readable(physical_memory())}; use fewer "
+                "workers, a smaller chunk or model, or a larger training.log_every"
             )
 
     def _check_shapes(self) -> None:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from traceback import format_exc
@@ -124,7 +124,8 @@ def _start_worker(config: Config) -> tuple[SpawnProcess, Connection]:
     ours, theirs = context.Pipe()
     process = context.Process(target=work, args=(config, theirs), daemon=True)
     # Ctrl-C goes to every process of a terminal, but the first one decides when the workers end. They inherit
-    # that it is blocked, from their first moment on.
+    # that it is blocked, from their first moment on. (Starting Python's own helper would unblock it.)
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         process.start()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -99,6 +100,7 @@ def build(config: Config) -> Task:
     except GraphError as error:
         raise config.error(error.place, str(error)) from error
     _check_outputs(network, dataset, config)
+    _check_numbers(config)
     _check_targets(dataset, config)
     _check_batches(dataset, config)
     return Task(
@@ -124,6 +126,19 @@ def _check_outputs(network: Sequential, dataset: Dataset, config: Config) -> Non
             f"the network puts out {outputs} values after this {config.model[place[1]].name} layer, but "
             f"{config.data.name} has {classes} classes; the outputs must be {fitting}",
         )
+
+
+def _check_numbers(config: Config) -> None:
+    largest = torch.finfo(getattr(torch, config.training.dtype)).max
+    for key, component in {"data": config.data, "optimizer": config.optimizer}.items():
+        for name, value in component.arguments.items():
+            if any(isinstance(each, float) and abs(each) > largest for each in (value, *_items(value))):
+                path = (key, component.name, name)
+                raise config.error(path, f"is larger than {config.training.dtype} can hold, {largest:.3g}")
+
+
+def _items(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, tuple | list) else ()
 
 
 def _check_targets(dataset: Dataset, config: Config) -> None:

@@ -1,8 +1,9 @@
 """Judging and using trained rounds: a run folder's, or those just trained."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -41,6 +42,18 @@ def summarize_rounds(rounds: Sequence[Mapping[str, float]], missing: int) -> dic
     }
 
 
+def count_rounds(rounds: Sequence[tuple[int, str]]) -> dict[str, Any]:
+    """Return how many rounds ended in which way, and which diverged, given each one's seed and status."""
+    counts = Counter(status for _, status in rounds)
+    return {
+        "planned": len(rounds),
+        "finished": counts["finished"],
+        "diverged": counts["diverged"],
+        "failed": 0,
+        "diverged_seeds": [seed for seed, status in rounds if status == "diverged"],
+    }
+
+
 def evaluate(run: Run | str | Path, split: Split | None = None) -> dict[str, Summary]:
     """Measure the final weights of a run on whole sets, and return the statistics over its rounds.
 
@@ -52,13 +65,15 @@ def evaluate(run: Run | str | Path, split: Split | None = None) -> dict[str, Sum
         For each metric, such as `test_accuracy`, what `summary.json` holds under `final`: the same numbers.
 
     Raises:
-        InputError: the folder is not a finished run, or is damaged.
+        InputError: the folder is not a finished run, or is damaged; or there is no such part.
     """
     run = run if isinstance(run, Run) else Run.find(str(run))
     config = load_config(run.config_path)
-    rounds = [(int(row["seed"]), row["status"]) for row in run.rounds()]
+    rounds = run.rounds()
     finished = [index for index, (_, status) in enumerate(rounds) if status == "finished"]
     task = build(config)
+    if split is not None and split not in task.dataset.sizes:
+        raise InputError(f"{split!r} is no part of the data; there are {', '.join(task.dataset.sizes)}")
     warn_of_inexact_products(task.dtype)
     weights = checked_weights(run, task, len(rounds))
     measured: list[dict[str, float]] = []
@@ -92,10 +107,12 @@ def checked_weights(run: Run, task: Task, rounds: int) -> dict[str, Tensor]:
     weights = run.weights()
     expected = {name: (rounds, *parameter.shape) for name, parameter in task.network.named_parameters()}
     found = {name: tuple(values.shape) for name, values in weights.items()}
-    if found != expected:
-        raise InputError(f"{run.path}: the weights are {found}, but the config asks for {expected}")
-    if {values.dtype for values in weights.values()} != {task.dtype}:
-        raise InputError(f"{run.path}: the weights are not {task.config.training.dtype}, as the config says")
+    for name in sorted(expected.keys() | found.keys()):
+        if found.get(name) != expected.get(name):
+            problem = f"is {found.get(name, 'not there')}, but rounds.csv and the config ask for"
+            raise InputError(f"{run.path}: weights: {name} {problem} {expected.get(name, 'none')}")
+        if weights[name].dtype != task.dtype:
+            raise InputError(f"{run.path}: weights: {name} is not {task.config.training.dtype}, as the config says")
     return weights
 
 

@@ -90,6 +90,21 @@ class TestTrain:
         assert "every round diverged; try a smaller learning rate" in outcome.err
         assert (next(Path("runs").iterdir()) / "metrics.csv").is_file()
 
+    def test_divergence_is_reported_in_json_too(self, minidl, small_file):
+        settings = ["model=[linear: 7, linear: 5, linear: 2]", "optimizer.sgd.lr=0.8", "training.epochs=4", "seed=2"]
+        outcome = minidl("train", small_file, "--json", *(f"-s{setting}" for setting in settings))
+        document = json.loads(outcome.out)
+        assert (outcome.code, document["rounds"]["diverged_seeds"], document["final"]) == (1, [2], {})
+        assert "0 of 1 round finished\ndiverged: seeds 2" in minidl("eval", document["run"]).out
+
+    @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+    def test_terminal_without_unicode(self, small_file, tmp_path, encoding):
+        environment = os.environ | {"PYTHONIOENCODING": encoding}
+        command = [sys.executable, "-m", "minidl_cli", "sweep", str(small_file), "--rounds=2", "--workers=1"]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert b"\\u2013" in done.stdout
+
     def test_warning_is_a_line(self, minidl, small_file):
         outcome = minidl("train", small_file, "-s", "training.batch_size=100", "-q")
         assert outcome.err == "warning: training.batch_size is 100, but there are 47 samples: an epoch is one batch\n"
@@ -134,6 +149,14 @@ class TestBadInput:
             (["sweep", "small.yaml", "--rounds", "0"], "0 is not in the range x>=1"),
             (["show"], "say which CONFIG, or --components"),
             (["train", "small.yaml", "--name", "../x"], "must not start with a dot or contain slashes"),
+            (["train", "small.yaml", "-s", "optimizer.sgd.lr=1e39"], "is larger than float32 can hold, 3.4e+38"),
+            (["train", "small.yaml", "-s", "training.epochs=1000000000000"], "a larger training.log_every"),
+            (
+                ["train", "small.yaml", "-s", "data.disc.target_values=[1, 1.00000001]"],
+                "are the same number in float32",
+            ),
+            (["sweep", "small.yaml", "--rounds", "1000000000"], "must be at most 1000000"),
+            (["train", "small.yaml", "-s", "optimizer.sdg.lr=1"], "no such optimizer: 'sdg'; did you mean 'sgd'?"),
             (["train", "small.yaml", "--device", "cuda"], "'cuda' is not 'cpu'"),
         ],
     )
@@ -179,6 +202,18 @@ class TestEval:
         assert str(trained) in outcome.err
         assert "Traceback" not in outcome.err
 
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [("finished", "finishd"), ("\n0,", "\nzero,"), ("status", "state"), ("\n0,", "\n0,finished\n0,")],
+    )
+    def test_damaged_table_of_rounds(self, minidl, trained, old, new):
+        table = trained / "rounds.csv"
+        table.write_text(table.read_text().replace(old, new))
+        outcome = minidl("eval", trained)
+        assert outcome.code == 2
+        assert "rounds.csv: " in outcome.err
+        assert "Traceback" not in outcome.err
+
     def test_moved_run(self, minidl, trained, tmp_path):
         moved = trained.rename(tmp_path / "moved")
         assert minidl("eval", moved).code == 0
@@ -189,7 +224,7 @@ class TestSweep:
         outcome = minidl("sweep", small_file, "--rounds", "4", "--workers", "1")
         assert outcome.code == 0
         assert re.search(r"^ +mean +std +CV +95% interval +median +min +max$", outcome.out, re.MULTILINE)
-        assert "4 of 4 rounds finished, 3 epochs" in outcome.out
+        assert "4 of 4 rounds finished\n3 epochs in " in outcome.out
 
     def test_range_of_seeds_is_in_the_resolved_config(self, minidl, small_file):
         run = Path(minidl("sweep", small_file, "--seeds", "5-7", "--workers", "1", "-q").out.strip())

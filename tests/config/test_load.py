@@ -138,7 +138,7 @@ MISTAKES = [
     (
         "data: {disc: 3, disk: 4}",
         17,
-        "data: one dataset only, but 'disk' stands beside 'disc'; keep one, with its arguments below it",
+        "data: no such dataset: 'disk'; did you mean 'disc'?",
     ),
     (
         "optimizer: {sgd: , lr: 0.1}",

@@ -148,11 +148,11 @@ IN_TRAINING = "epochs, batch_size, shuffle, drop_last, dtype, log_every"
         ("optimizer=sgd", "optimizer.sgd.lr: missing"),
         (
             "optimizer={sgd: 1, lr: 2}",
-            "optimizer: one optimizer only, but 'lr' stands beside 'sgd'; to replace it, write optimizer={lr: ...}",
+            "optimizer: one optimizer only, but 'lr' stands beside 'sgd'; keep one, with its arguments below it",
         ),
         (
             "optimizer.adam.lr=0.1",
-            "optimizer: one optimizer only, but 'adam' stands beside 'sgd'; to replace it, write optimizer={adam: ...}",
+            "optimizer: one optimizer only, but 'adam' stands beside 'sgd'; keep one, with its arguments below it",
         ),
         (
             "model.0.tanh=",

@@ -301,3 +301,17 @@ def test_the_check_is_the_same_every_time(small_config: Callable[..., Any]) -> N
     before = torch.get_rng_state()
     assert check_gradients(small_config()) == check_gradients(small_config())
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["data.disc.train=1000", "training.batch_size=20", "model=[linear: 25, tanh, linear: 25, relu, linear: 2]"],
+        [f"model=[{'linear: 5, tanh, ' * 20} linear: 2]"],
+    ],
+    ids=["many samples, some at kinks", "vanishing gradients"],
+)
+def test_right_gradients_are_not_called_wrong(small_config, settings) -> None:
+    for seed in range(3):
+        comparisons = check_gradients(small_config(*settings, f"seed={seed}"), batch=1000)
+        assert [each for each in comparisons if not each.passed] == []
