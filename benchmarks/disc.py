@@ -33,7 +33,13 @@ def disc(*settings: str) -> Config:
 def steps() -> Measure:
     trainer = Trainer(build(disc(f"training.epochs={STEP_EPOCHS}")), [0])
     count = STEP_EPOCHS * len(trainer.samples["train"]) // trainer.options.batch_size
-    return lambda: seconds(lambda: list(trainer.epochs())) / count
+    return lambda: seconds(lambda: train_again(trainer)) / count
+
+
+def train_again(trainer: Trainer) -> None:
+    """Train for all epochs once more, from where the parameters are."""
+    trainer.epoch = 0
+    assert len(list(trainer.epochs())) == trainer.options.epochs
 
 
 def one_round() -> Measure:

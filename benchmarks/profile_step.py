@@ -18,7 +18,7 @@ from minidl_cli.training import trainer as training
 from minidl_cli.training.build import build
 from minidl_cli.training.exactness import single_thread
 
-from .disc import disc
+from .disc import disc, train_again
 from .measuring import seconds
 
 KINDS = {
@@ -82,7 +82,7 @@ def profile(rounds: int, epochs: int) -> dict[str, float]:
     steps = epochs * len(trainer.samples["train"]) // trainer.options.batch_size
 
     def step() -> float:
-        return seconds(lambda: list(trainer.epochs())) / steps
+        return seconds(lambda: train_again(trainer)) / steps
 
     step()
     found: dict[str, list[float]] = {kind: [] for kind in [*KINDS, "rest"]}
