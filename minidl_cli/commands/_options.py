@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from ..runs.folder import DEFAULT_RUNS_DIR, Run
+
 config_argument = click.argument("config", type=click.Path(path_type=Path))
 run_argument = click.argument("run", metavar="RUN")
 settings_option = click.option(
@@ -17,7 +19,11 @@ settings_option = click.option(
     help="Override a value of the config, such as -s optimizer.sgd.lr=0.1 or -s model.0.linear=50. Repeatable.",
 )
 runs_dir_option = click.option(
-    "--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="The folder of runs."
+    "--runs-dir",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_RUNS_DIR,
+    show_default=True,
+    help="The folder of runs.",
 )
 name_option = click.option("--name", help="What the run folder's name starts with, instead of the config's name.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print the run folder's path only.")
@@ -45,8 +51,6 @@ def with_shortcuts(settings: tuple[str, ...], **values: int | str | None) -> tup
 
 def config_path(reference: str, runs_dir: Path) -> Path:
     """Return the config file that an argument means: a file itself, or that of a run."""
-    from ..runs.folder import Run
-
     path = Path(reference)
     is_run = path.is_dir() or reference == "latest" or (runs_dir / reference).is_dir()
     return Run.find(reference, runs_dir).config_path if is_run and not path.is_file() else path

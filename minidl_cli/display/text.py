@@ -6,13 +6,13 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text)
 
 
-def number(value: float | None, digits: int = 4) -> str:
+def number(value: float | None) -> str:
     """Return a number for a table: fixed decimals where that shows something, an exponent otherwise."""
     if value is None:
         return "-"
-    if value == 0 or 10 ** (1 - digits) <= abs(value) < 10**5:
-        return f"{value:.{digits}f}"
-    return f"{value:.{digits - 2}e}"
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:.4f}"
+    return f"{value:.2e}"
 
 
 def duration(seconds: float) -> str:

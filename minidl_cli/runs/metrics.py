@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .atomic import write_atomically
 
-Numbers = NDArray[np.float64]
+Numbers = NDArray[np.float64]  # a metric of each round
 
 
 class MetricsLog:

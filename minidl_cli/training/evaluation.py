@@ -12,10 +12,11 @@ from ..config.schema import Config
 from ..errors import InputError
 from ..nn.sequential import Sequential
 from ..runs.folder import Run
+from ..runs.metrics import Numbers
 from ..statistics import Summary, summarize
 from .build import Task, build, load_config
 from .exactness import single_thread, warn_of_inexact_products
-from .measures import EVALUATION_SIZE, Numbers, measure
+from .measures import EVALUATION_SIZE, measure
 
 # Rounds are evaluated in stacks of this size, so that memory stays bounded. It does not change their numbers.
 STACK_SIZE = 50

@@ -2,18 +2,14 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ..nn.loss import Loss
 from ..nn.sequential import Sequential
+from ..runs.metrics import Numbers
 from .exactness import single_thread
 from .samples import Samples
-
-Numbers = NDArray[np.float64]
-
 
 # The columns of one forward pass in an evaluation. It must not depend on the number of rounds.
 EVALUATION_SIZE = 256

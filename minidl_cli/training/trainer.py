@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..randomness import generator
+from ..runs.metrics import Numbers
 from .build import Task
 from .exactness import single_thread
-from .measures import Measures, Numbers, measure
+from .measures import Measures, measure
 
 
 @dataclass(frozen=True)
