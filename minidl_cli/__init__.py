@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from .sweeps.sweep import sweep, train
     from .training.build import load_config
     from .training.evaluation import evaluate
+    from .training.inspection import inspect
 
-__all__ = ["Run", "evaluate", "load_config", "sweep", "train"]
+__all__ = ["Run", "evaluate", "inspect", "load_config", "sweep", "train"]
 
 _HOMES = {
     "Run": ".runs.folder",
     "evaluate": ".training.evaluation",
+    "inspect": ".training.inspection",
     "load_config": ".training.build",
     "sweep": ".sweeps.sweep",
     "train": ".sweeps.sweep",

@@ -16,7 +16,7 @@ import click
 from . import __version__
 from .errors import Interrupted, MinidlError, MinidlWarning
 
-VERBS = ("train", "eval", "sweep", "show", "check", "runs", "schema")
+VERBS = ("train", "eval", "sweep", "show", "check", "inspect", "compare", "runs", "schema")
 
 
 class _Verbs(click.Group):

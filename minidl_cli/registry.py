@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from types import ModuleType
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict, create_model
 from pydantic.fields import FieldInfo
@@ -54,9 +54,14 @@ class Kind:
     """Marks a field of a pydantic model as a component: `Annotated[Component, Kind("loss")]`.
 
     The model is validated with `context={"registry": ...}`.
+
+    Attributes:
+        name: the kind, such as `loss`.
+        optional: whether there may be none.
     """
 
     name: str
+    optional: bool = False
 
     JSON_SCHEMA_KEY = "x-component-kind"
 
@@ -66,15 +71,16 @@ class Kind:
         return next((mark.name for mark in declared.metadata if isinstance(mark, Kind)), None)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        def validate(value: Any, info: core_schema.ValidationInfo[dict[str, "Registry"]]) -> Component:
-            return info.context["registry"].component(self.name, value)
+        def validate(value: Any, info: core_schema.ValidationInfo[dict[str, "Registry"]]) -> Component | None:
+            return None if value is None and self.optional else info.context["registry"].component(self.name, value)
 
         return core_schema.with_info_plain_validator_function(
             validate, serialization=core_schema.plain_serializer_function_ser_schema(_plain)
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {self.JSON_SCHEMA_KEY: self.name}
+        mark = {self.JSON_SCHEMA_KEY: self.name}
+        return {"anyOf": [mark, {"type": "null"}]} if self.optional else mark
 
 
 class ComponentType:
@@ -107,8 +113,11 @@ class ComponentType:
         return create_model(self.name, __base__=StrictModel, **fields)
 
     def _annotation(self, hint: Any) -> Any:
-        """A parameter that takes an object of a component's class is a component in the config."""
-        return Annotated[Component, Kind(self._kinds[hint])] if hint in self._kinds else hint
+        """A parameter that takes an object of a component's class, or perhaps None, is a component in the config."""
+        if hint in self._kinds:
+            return Annotated[Component, Kind(self._kinds[hint])]
+        classes = [each for each in get_args(hint) if each in self._kinds]
+        return Annotated[Component | None, Kind(self._kinds[classes[0]], optional=True)] if classes else hint
 
     def _default(self, default: Any) -> Any:
         if default is inspect.Parameter.empty:
@@ -211,7 +220,7 @@ class Registry:
         arguments = dict(component.arguments)
         for key, value in arguments.items():
             nested = Kind.of(of.arguments.model_fields[key])
-            if nested:
+            if nested and value is not None:
                 arguments[key] = self.make(nested, value)
         return of.cls(**arguments)
 

@@ -28,11 +28,12 @@ FLOORS = {
     "display": 2,
     "runs": 2,
     "registry": 2,
+    "comparison": 1,
     "statistics": 1,
     "randomness": 1,
     "errors": 1,
 }
-BESIDE = {("sweeps", "reference")}
+BESIDE = {("sweeps", "reference"), ("comparison", "statistics"), ("statistics", "randomness")}
 # A verb parses, calls and prints: the mathematics is further down.
 NOT_FOR = {("commands", "nn"), ("commands", "data"), ("commands", "optim")}
 
@@ -130,6 +131,8 @@ GLOBAL_STATE = {"manual_seed", "seed", "initial_seed", "set_rng_state", "get_rng
 def global_generator(tree: ast.Module, file: str) -> Iterator[str]:
     """Random numbers that are no function of a seed, a purpose and an epoch."""
     torch_names = tuple(f"torch.{name}" for name in GLOBAL_STATE)
+    if room(file) == "reference":
+        return  # PyTorch's own modules know no other generator.
     forbidden = ("random", "numpy.random", "np.random", *torch_names)
     yield from (name for name in used_names(tree, file) if starts_with(name, *forbidden))
     yield from (name for name in imported_names(tree, file) if name in {f"torch.{each}" for each in DRAWING})

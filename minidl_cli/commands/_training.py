@@ -32,11 +32,12 @@ def _run(job: "Job", *, silent: bool) -> None:
     # Closed at once when something goes wrong, so that no worker outlives it.
     with (
         closing(job.records()) as records,
-        show_progress(len(job.config.seeds), job.config.training.epochs, silent) as progress,
+        show_progress(job.epochs, silent) as progress,
     ):
         for record in records:
             Interrupted.check()
             progress.advance(
+                job.doing,
                 len(record.seeds),
                 record.epoch,
                 float(record.metrics["train_loss"].mean()),
@@ -54,13 +55,19 @@ def _report(job: "Job", *, quiet: bool, as_json: bool) -> None:
 
 
 def _print_report(job: "Job") -> None:
-    from ..display.tables import print_final, print_rounds
+    from ..display.contrast_tables import print_contrast
+    from ..display.tables import print_final, print_rounds, print_targets
     from ..display.text import duration, printable
 
-    summary, epochs = job.run.summary(), job.config.training.epochs
-    print_final(summary["final"])
+    summary, path = job.run.summary(), printable(str(job.run.path))
+    if job.run.has_variants:
+        print_contrast(summary)
+    else:
+        print_final(summary["final"])
+        print_targets(summary.get("targets", {}))
     print_rounds(summary["rounds"])
-    click.echo(f"{epochs} epoch{'s' * (epochs != 1)} in {duration(summary['seconds'])}")
-    click.echo(printable(str(job.run.path)))
+    click.echo(f"{job.epochs:,} epoch{'s' * (job.epochs != 1)} of training in {duration(summary['seconds'])}")
+    click.echo(path)
     click.echo(f"figures: {', '.join(path.name for path in sorted(job.run.path.glob('*.png')))}")
-    click.echo(f"next: minidl eval {printable(str(job.run.path))}")
+    if not job.run.has_variants:
+        click.echo(f"next: minidl eval {path}")

@@ -8,15 +8,23 @@ import click
 from . import _options as options
 
 
-@click.command("eval", short_help="Measure a run's final weights again.")
+@click.command("eval", short_help="Measure a run's weights again.")
 @options.run_argument
-@click.option("--split", type=click.Choice(["train", "test"]), help="Measure on this part only.")
+@click.option("--split", type=click.Choice(["train", "validation", "test"]), help="Measure on this part only.")
+@click.option(
+    "--weights",
+    type=click.Choice(["last", "best"]),
+    help="Which weights. [default: the best ones where early stopping chose them, the last otherwise]",
+)
 @options.runs_dir_option
 @options.json_option
-def command(run: str, split: Literal["train", "test"] | None, runs_dir: Path, as_json: bool) -> None:
-    """Measure the final weights of RUN on its data, over all its rounds.
+def command(
+    run: str, split: str | None, weights: Literal["last", "best"] | None, runs_dir: Path, as_json: bool
+) -> None:
+    """Measure the weights of RUN on its data, over all its rounds.
 
-    RUN is a run's folder, its id, or `latest`. The numbers are exactly those of the run's summary.
+    RUN is a run's folder, its id, or `latest`. Without --weights the numbers
+    are exactly those of the run's summary.
 
     \b
     minidl eval latest
@@ -26,7 +34,7 @@ def command(run: str, split: Literal["train", "test"] | None, runs_dir: Path, as
     from ..training.evaluation import count_rounds, evaluate
 
     found = Run.find(run, runs_dir)
-    final, rounds = evaluate(found, split), count_rounds(found.rounds())
+    final, rounds = evaluate(found, split, weights), count_rounds(found.rounds())
     if as_json:
         options.print_json({"run": str(found.path), "rounds": rounds, "final": final})
         return

@@ -23,6 +23,16 @@ def _seeds(context: click.Context, parameter: click.Parameter, value: str | None
 @options.settings_option
 @click.option("--rounds", type=click.IntRange(min=1), help="How many seeds, from the config's seed on.")
 @click.option("--seeds", metavar="FIRST-LAST", callback=_seeds, help="Which seeds, such as 0-99.")
+@click.option(
+    "--vary",
+    "vary",
+    metavar="KEY=A,B",
+    multiple=True,
+    help="Train with each of several values, such as --vary optimizer=sgd,adam. Repeatable: all combinations.",
+)
+@click.option(
+    "--versus", type=click.Choice(["torch"]), help="The same rounds in PyTorch beside: --vary framework=minidl,torch."
+)
 @options.name_option
 @options.runs_dir_option
 @click.option("--workers", type=click.IntRange(min=1), help="How many processes. [default: the cores]")
@@ -37,6 +47,8 @@ def command(
     settings: tuple[str, ...],
     rounds: int | None,
     seeds: range | None,
+    vary: tuple[str, ...],
+    versus: str | None,
     name: str | None,
     runs_dir: Path,
     workers: int | None,
@@ -51,18 +63,25 @@ def command(
     however many rounds, workers and chunks there are. Without --rounds and --seeds, the config's sweep.rounds
     says how many.
 
+    With --vary, or sweep.vary in the config, every combination of values is a variant, trained with all rounds, and
+    the variants are compared.
+
     \b
     minidl sweep configs/disc.yaml
     minidl sweep configs/disc.yaml --rounds 20 -s training.epochs=100
     minidl sweep configs/disc.yaml --seeds 100-199 -s data_seed=round
+    minidl sweep configs/disc.yaml --vary optimizer.sgd.lr=0.02,0.07,0.2
+    minidl sweep configs/disc.yaml --versus torch --rounds 5
     """
     if rounds is not None and seeds is not None:
         raise click.UsageError("--rounds and --seeds exclude each other")
-    from ..sweeps.sweep import Job
+    from ..sweeps.sweep import start
     from ..training.build import load_config
     from ._training import run_and_report
 
     if seeds is not None:
         settings = options.with_shortcuts(settings, seed=seeds.start, **{"sweep.rounds": len(seeds)})
-    loaded = load_config(config, options.with_shortcuts(settings, name=name, **{"sweep.rounds": rounds}))
-    run_and_report(Job(loaded, runs_dir, workers, chunk), quiet=quiet, as_json=as_json)
+    if versus is not None:
+        vary = (*vary, f"framework=minidl,{versus}")
+    loaded = load_config(config, options.with_shortcuts(settings, name=name, **{"sweep.rounds": rounds}), vary)
+    run_and_report(start(loaded, runs_dir, workers, chunk), quiet=quiet, as_json=as_json)

@@ -36,9 +36,9 @@ def command(
     minidl train configs/disc.yaml --seed 7
     minidl train configs/disc.yaml -s training.epochs=100 -s optimizer.sgd.lr=0.1
     """
-    from ..sweeps.sweep import Job
+    from ..sweeps.sweep import of_one_round, start
     from ..training.build import load_config
     from ._training import run_and_report
 
-    loaded = load_config(config, options.with_shortcuts(settings, seed=seed, name=name, **{"sweep.rounds": 1}))
-    run_and_report(Job(loaded, runs_dir), quiet=quiet, as_json=as_json)
+    loaded = load_config(config, options.with_shortcuts(settings, seed=seed, name=name))
+    run_and_report(start(of_one_round(loaded), runs_dir), quiet=quiet, as_json=as_json)

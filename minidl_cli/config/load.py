@@ -8,20 +8,21 @@ from pydantic import ValidationError
 from ..errors import InputError
 from ..registry import Registry
 from .locate import shown
-from .overrides import override
+from .overrides import override, vary
 from .problems import lines
 from .schema import Config
 from .shorthand import spell_out
 from .yaml_tree import MAX_BYTES, Node, read_tree
 
 
-def load(path: Path, settings: Sequence[str], registry: Registry) -> Config:
+def load(path: Path, settings: Sequence[str], registry: Registry, varied: Sequence[str] = ()) -> Config:
     """Load and validate a config file.
 
     Args:
         path: the file.
         settings: overrides, each `key.key=VALUE`.
         registry: the components that the config may name.
+        varied: what to add to `sweep.vary`, each `key.key=VALUE,VALUE`.
 
     Raises:
         InputError: the file or a setting is wrong; a line for each problem, in the order of the file.
@@ -37,17 +38,34 @@ def load(path: Path, settings: Sequence[str], registry: Registry) -> Config:
     root.value.setdefault("name", Node(path.stem, source))
     spell_out(root, Config, registry)
     problems: list[str] = []
-    for setting in settings:
-        try:
-            override(root, setting)
-        except InputError as error:
-            problems += error.problems
-        spell_out(root, Config, registry)
+    for change, given in [(override, settings), (vary, varied)]:
+        for setting in given:
+            try:
+                change(root, setting)
+            except InputError as error:
+                problems += error.problems
+            spell_out(root, Config, registry)
+    return validate(root, source, registry, problems)
+
+
+def validate(root: Node, source: str, registry: Registry, problems: Sequence[str] = ()) -> Config:
+    """Return the config that a tree describes.
+
+    Args:
+        root: the tree, its components spelled out.
+        source: the file's name, as places begin with it.
+        registry: the components that the config may name.
+        problems: what is wrong with it already.
+
+    Raises:
+        InputError: there are problems; a line for each, in the order of the file.
+    """
+    found = list(problems)
     try:
         config = Config.model_validate(root.plain(), context={"registry": registry})
     except ValidationError as error:
-        problems += lines(error, root, source, registry)
-    if problems:
-        raise InputError(list(dict.fromkeys(problems)))
+        found += lines(error, root, source, registry)
+    if found:
+        raise InputError(list(dict.fromkeys(found)))
     config._root = root
     return config

@@ -1,4 +1,4 @@
-"""Values given on the command line: `-s optimizer.sgd.lr=0.1`."""
+"""Values that replace those of a file: `-s optimizer.sgd.lr=0.1`, `--vary training.batch_size=10,20`."""
 
 from ..errors import InputError
 from .locate import shown
@@ -19,13 +19,49 @@ def override(root: Node, setting: str) -> None:
     dotted, equals, text = setting.partition("=")
     if not equals or not all(dotted.split(".")):
         raise InputError(f"{place}: write KEY=VALUE, such as training.epochs=10")
+    assign(root, dotted, read_value(text, place), place)
+
+
+def vary(root: Node, setting: str) -> None:
+    """Add the values of one key to a config's `sweep.vary`, in place, or replace those that it has there.
+
+    Args:
+        root: the config.
+        setting: `key.key.key=VALUE,VALUE`, where each VALUE is YAML.
+
+    Raises:
+        InputError: the setting cannot be read, or the config has no place for it.
+    """
+    place = f"--vary {shown(setting, most=100)}"
+    dotted, equals, text = setting.partition("=")
+    if not equals or not all(dotted.split(".")) or not text.strip():
+        raise InputError(f"{place}: write KEY=A,B, such as training.batch_size=10,20")
+    node = _descend(_descend(root, "sweep", place), "vary", place)
+    if not isinstance(node.value, dict):
+        raise InputError(f"{place}: sweep.vary must be a mapping of keys")
+    node.value[dotted] = read_value(f"[{text}]", place)
+    node.key_places[dotted] = place
+
+
+def assign(root: Node, dotted: str, value: Node, place: str) -> None:
+    """Set one value of a config, in place. The config's components must be spelled out.
+
+    Args:
+        root: the config.
+        dotted: `key.key.key`, where an item of a list is named by its number from 0.
+        value: what to set.
+        place: what messages begin with.
+
+    Raises:
+        InputError: the key leads through something that has no keys.
+    """
     *way, last = dotted.split(".")
     if len(way) >= MAX_LEVELS:
         raise InputError(f"{place}: more than {MAX_LEVELS} levels of nesting; use fewer")
     node = root
     for step in way:
         node = _descend(node, step, place)
-    _set(node, last, read_value(text, place), place)
+    _set(node, last, value, place)
 
 
 def _descend(node: Node, step: str, place: str) -> Node:

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from ..registry import Kind, Registry, StrictModel
 from .locate import Path, dotted, existing, place_of, place_of_key, shown
 from .schema import Config
-from .shorthand import item_kind
+from .shorthand import item_kind, model_of
 from .yaml_tree import Node
 
 # How the validator's path ends where a key is wrong and not its value.
@@ -180,8 +180,5 @@ def _declared(path: Path, registry: Registry) -> tuple[type[StrictModel], str | 
             model, kind = registry.types[kind][str(step)].arguments, None
         elif step in model.model_fields:
             declared = model.model_fields[str(step)]
-            kind = Kind.of(declared) or item_kind(declared)
-            if not kind:
-                assert isinstance(declared.annotation, type)
-                model = declared.annotation
+            kind, model = Kind.of(declared) or item_kind(declared), model_of(declared) or StrictModel
     return model, kind

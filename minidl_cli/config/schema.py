@@ -7,11 +7,23 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PrivateAttr
 
 from ..errors import InputError
-from ..registry import Component, Kind, NonNegativeInt, PositiveInt, StrictModel
+from ..registry import Component, Kind, NonNegative, NonNegativeInt, Positive, PositiveInt, StrictModel
 from .locate import Path, dotted, place_of
 from .yaml_tree import Node
 
 Seed = Annotated[int, Field(ge=0, lt=10**18)]
+
+
+class EarlyStopping(StrictModel):
+    """When a round stops by itself."""
+
+    monitor: Literal["validation_loss", "validation_mse", "validation_accuracy"] = Field(
+        default="validation_loss", description="The metric that says which weights are best."
+    )
+    patience: PositiveInt = Field(default=10, description="Stop after so many epochs without a better value.")
+    min_delta: NonNegative = Field(
+        default=0.0, description="By how much a value must be better than the best to count."
+    )
 
 
 class TrainingOptions(StrictModel):
@@ -21,6 +33,21 @@ class TrainingOptions(StrictModel):
     batch_size: PositiveInt = Field(description="How many samples each step of the optimizer sees.")
     shuffle: bool = Field(True, description="Whether each round draws a new order of the samples for each epoch.")
     drop_last: bool = Field(False, description="Whether a last batch that is not full is left out.")
+    schedule: Annotated[Component, Kind("schedule")] = Field(
+        Component("constant"), description="The learning rate of each epoch."
+    )
+    accumulate: PositiveInt = Field(
+        1, description="How many batches make one step, with the gradient of the loss on all of them joined."
+    )
+    clip_norm: Positive | None = Field(
+        None, description="The largest norm of a round's gradient; a longer one is scaled down to it."
+    )
+    validation: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="The share of the training samples that is held back for validation."
+    )
+    early_stopping: EarlyStopping | None = Field(
+        None, description="When a round stops by itself and keeps its best weights; needs a validation part."
+    )
     dtype: Literal["float32", "float64"] = Field("float32", description="The type of all numbers in the network.")
     log_every: PositiveInt = Field(1, description="Test and log only every so many epochs, and the last.")
 
@@ -37,11 +64,31 @@ class TrainingOptions(StrictModel):
         """Return the number of batches of an epoch."""
         return samples // self.batch_size if self.drop_last else ceil(samples / self.batch_size)
 
+    def steps(self, samples: int) -> int:
+        """Return the number of the optimizer's steps in an epoch."""
+        return ceil(self.batches(samples) / self.accumulate)
+
+    def smallest_batch(self, samples: int) -> int:
+        """Return the number of samples in an epoch's last batch, which may not be full."""
+        return self.batch_size if self.drop_last else samples % self.batch_size or self.batch_size
+
+
+# A list of values, or a mapping from labels to values. Values are checked where they are put to use.
+Choices = Annotated[list[Any], Field(min_length=1)] | Annotated[dict[str, Any], Field(min_length=1)]
+
 
 class SweepOptions(StrictModel):
     """What `minidl sweep` does with the file."""
 
-    rounds: Annotated[int, Field(gt=0, le=1_000_000)] = Field(1, description="How many seeds, from `seed` on.")
+    rounds: Annotated[int, Field(gt=0, le=1_000_000)] = Field(default=1, description="How many seeds, from `seed` on.")
+    vary: dict[str, Choices] = Field(
+        default={},
+        description="Values to try, by the key that they are of, such as `optimizer.sgd.lr: [0.1, 0.2]`; or by a label "
+        "for each. Every combination is a variant, trained with all rounds.",
+    )
+    target: dict[str, float] = Field(
+        default={}, description="What a round has to reach to be a success, such as `test_accuracy: 0.95`."
+    )
 
 
 def _printable_name(name: str) -> str:
@@ -66,10 +113,16 @@ class Config(StrictModel):
     model: Annotated[list[Annotated[Component, Kind("layer")]], Field(min_length=1)] = Field(
         description="The layers, first to last."
     )
+    init: Annotated[Component, Kind("initializer")] = Field(
+        Component("torch_default"), description="The initial values of weights, for layers that do not say their own."
+    )
     loss: Annotated[Component, Kind("loss")] = Field(description="What training minimizes.")
     optimizer: Annotated[Component, Kind("optimizer")] = Field(description="The update rule.")
     training: TrainingOptions = Field(description="How the network is trained.")
-    sweep: SweepOptions = Field(SweepOptions(rounds=1), description="What `minidl sweep` does with the file.")
+    framework: Literal["minidl", "torch"] = Field(
+        "minidl", description="What trains: minidl itself, or PyTorch's modules, autograd and optimizers."
+    )
+    sweep: SweepOptions = Field(SweepOptions(), description="What `minidl sweep` does with the file.")
 
     _root: Node | None = PrivateAttr(default=None)
 

@@ -28,8 +28,15 @@ def spell_out(node: Node, model: type[StrictModel], registry: Registry) -> None:
         elif kind := item_kind(declared):
             for item in child.value if isinstance(child.value, list) else ():
                 _spell_out_component(item, kind, registry)
-        elif isinstance(declared.annotation, type) and issubclass(declared.annotation, StrictModel):
-            spell_out(child, declared.annotation, registry)
+        elif below := model_of(declared):
+            spell_out(child, below, registry)
+
+
+def model_of(declared: FieldInfo) -> type[StrictModel] | None:
+    """Return the model of the keys that a field holds, or may hold, if it does."""
+    options = [declared.annotation, *get_args(declared.annotation)]
+    models = [each for each in options if isinstance(each, type) and issubclass(each, StrictModel)]
+    return models[0] if models else None
 
 
 def item_kind(declared: FieldInfo) -> str | None:

@@ -18,10 +18,11 @@ class ProgressDisplay(ABC):
     """Shows how far a training is."""
 
     @abstractmethod
-    def advance(self, steps: int, epoch: int, loss: float, accuracy: float | None) -> None:
+    def advance(self, doing: str, steps: int, epoch: int, loss: float, accuracy: float | None) -> None:
         """Show that `steps` more epochs of rounds are done.
 
         Args:
+            doing: what is being trained.
             steps: the number of rounds that finished one more epoch.
             epoch: the epoch that they finished.
             loss: the mean of their training loss.
@@ -30,46 +31,55 @@ class ProgressDisplay(ABC):
 
 
 @contextmanager
-def show_progress(rounds: int, epochs: int, silent: bool) -> Iterator[ProgressDisplay]:
-    """Show the progress of a training on standard error, while the context is open; nothing at all if `silent`."""
+def show_progress(epochs: int, silent: bool) -> Iterator[ProgressDisplay]:
+    """Show the progress of a training on standard error, while the context is open; nothing at all if `silent`.
+
+    Args:
+        epochs: how many epochs there are to train, those of all rounds added up.
+        silent: whether to show nothing.
+    """
     console = Console(stderr=True, highlight=False, quiet=silent)
     if silent or not console.is_terminal:
-        yield _Lines(console, rounds, epochs)
+        yield _Lines(console, epochs)
         return
     columns = [
-        TextColumn("{task.fields[what]}"),
+        TextColumn("{task.fields[doing]}"),
         BarColumn(bar_width=10),
         TextColumn("{task.fields[measured]}"),
         TimeRemainingColumn(compact=True),
     ]
     with Progress(*columns, console=console, transient=True) as progress:
-        yield _Bar(progress, rounds, epochs)
+        yield _Bar(progress, epochs)
 
 
 class _Bar(ProgressDisplay):
-    def __init__(self, progress: Progress, rounds: int, epochs: int):
-        what = "1 round" if rounds == 1 else f"{rounds} rounds"
-        self._progress, self._epochs = progress, epochs
-        self._task = progress.add_task("", total=rounds * epochs, what=what, measured="")
+    def __init__(self, progress: Progress, epochs: int):
+        self._progress = progress
+        self._task = progress.add_task("", total=epochs, doing="", measured="")
 
-    def advance(self, steps: int, epoch: int, loss: float, accuracy: float | None) -> None:
-        measured = f"epoch {epoch}/{self._epochs}  {_measured(loss, accuracy)}"
-        self._progress.update(self._task, advance=steps, measured=measured)
+    def advance(self, doing: str, steps: int, epoch: int, loss: float, accuracy: float | None) -> None:
+        measured = f"epoch {epoch}  {_measured(loss, accuracy)}"
+        self._progress.update(self._task, advance=steps, doing=_brief(doing), measured=measured)
 
 
 class _Lines(ProgressDisplay):
-    def __init__(self, console: Console, rounds: int, epochs: int):
-        self._console, self._total, self._done, self._shown = console, rounds * epochs, 0, 0
+    def __init__(self, console: Console, epochs: int):
+        self._console, self._total, self._done, self._shown = console, epochs, 0, 0
         self._started = perf_counter()
 
-    def advance(self, steps: int, epoch: int, loss: float, accuracy: float | None) -> None:
+    def advance(self, doing: str, steps: int, epoch: int, loss: float, accuracy: float | None) -> None:
         self._done += steps
         percent = 100 * self._done // self._total
         if percent < self._shown + LINE_PERCENT:
             return
         self._shown = percent - percent % LINE_PERCENT
         passed = duration(perf_counter() - self._started)
-        self._console.print(f"{percent:3d}%  epoch {epoch}  {_measured(loss, accuracy)}  {passed}", soft_wrap=True)
+        line = f"{percent:3d}%  {_brief(doing)}  epoch {epoch}  {_measured(loss, accuracy)}  {passed}"
+        self._console.print(line, soft_wrap=True, markup=False)
+
+
+def _brief(doing: str) -> str:
+    return doing if len(doing) <= 16 else f"{doing[:15]}…"
 
 
 def _measured(loss: float, accuracy: float | None) -> str:

@@ -65,13 +65,30 @@ def _print_spread(final: Mapping[str, Mapping[str, Any]]) -> None:
     print_table(headings, rows)
 
 
-def print_rounds(rounds: Mapping[str, Any], most: int = 10) -> None:
-    """Print how many rounds finished and which diverged, at most so many by name."""
-    planned, seeds = rounds["planned"], rounds["diverged_seeds"]
+def print_targets(targets: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+    """Print how many rounds reached which target, and how soon, as `sweeps.targets` describes it."""
+    for metric, found in targets.items():
+        reached, epochs = found["success"], found["epochs"]
+        low, high = reached["ci95"]
+        soon = f"; half of them within {epochs['median']:g} epochs" if "median" in epochs else ""
+        print(
+            f"\n{metric.replace('_', ' ')} {reached['target']:g} reached by {reached['successes']} of {reached['n']} "
+            f"(95% interval {low:.2f}–{high:.2f}){soon}"
+        )
+
+
+def print_rounds(rounds: Mapping[str, Any]) -> None:
+    """Print how many rounds finished and which diverged."""
+    planned = rounds["planned"]
     print(f"\n{rounds['finished']} of {planned} round{'s' * (planned != 1)} finished")
-    if seeds:
+    print_diverged(rounds)
+
+
+def print_diverged(rounds: Mapping[str, Any], of: str = "", most: int = 10) -> None:
+    """Print which rounds diverged, if any did, at most so many by name."""
+    if seeds := rounds.get("diverged_seeds"):
         more = f" and {len(seeds) - most} more" if len(seeds) > most else ""
-        print(f"diverged: seeds {', '.join(map(str, seeds[:most]))}{more}")
+        print(printable(f"diverged: seeds {', '.join(map(str, seeds[:most]))}{more}{of}"))
 
 
 def print_runs(runs: Sequence[Mapping[str, Any]]) -> None:
@@ -101,12 +118,12 @@ def print_components(kinds: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> No
 
 
 def _argument(name: str, about: Mapping[str, Any]) -> str:
-    return name if "default" not in about else f"{name}: {_brief(about['default'])}"
+    return name if "default" not in about else f"{name}: {brief(about['default'])}"
 
 
 def print_outline(outline: Mapping[str, Any]) -> None:
     """Print the layers of a config and the memory that its rounds take, as `sweeps.outline` describes them."""
-    _console().print(printable(f"data: {_brief(outline['data'])}\n"))
+    _console().print(printable(f"data: {brief(outline['data'])}\n"))
     rows = [["", "inputs", str(outline["inputs"]), ""]]
     for index, layer in enumerate(outline["layers"]):
         shapes = " + ".join(" x ".join(map(str, shape)) for shape in layer["parameters"].values())
@@ -114,8 +131,8 @@ def print_outline(outline: Mapping[str, Any]) -> None:
         rows.append([str(index), layer["layer"], str(layer["outputs"]), count])
     print_table(["", "layer", "outputs", "parameters"], rows, left=2)
     memory, rounds = outline["memory"], outline["rounds"]
-    _console().print(printable(f"\nloss: {_brief(outline['loss'])}"))
-    _console().print(printable(f"optimizer: {_brief(outline['optimizer'])}"))
+    _console().print(printable(f"\nloss: {brief(outline['loss'])}"))
+    _console().print(printable(f"optimizer: {brief(outline['optimizer'])}"))
     _console().print(f"parameters: {outline['parameters']:,} in each round")
     _console().print(
         f"memory: about {readable(memory['total'])} for {rounds} round{'s' * (rounds > 1)}, in {memory['workers']} "
@@ -125,13 +142,13 @@ def print_outline(outline: Mapping[str, Any]) -> None:
     _console().print(f"        ({parts}; PyTorch itself takes about 0.3 GB for each process)")
 
 
-def _brief(value: Any) -> str:
+def brief(value: Any) -> str:
     """Return plain data as YAML in flow style would show it."""
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{key}: {_brief(each)}" for key, each in value.items())
+        inner = ", ".join(f"{key}: {brief(each)}" for key, each in value.items())
         return f"{{{inner}}}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_brief, value))}]"
+        return f"[{', '.join(map(brief, value))}]"
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 

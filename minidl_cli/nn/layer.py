@@ -1,24 +1,38 @@
-"""What a layer is: a forward pass, a derived backward pass, and the parameters it declares."""
+"""What a layer is: a forward pass, a derived backward pass, and the tensors it declares."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
+
+
+@dataclass(frozen=True)
+class Fan:
+    """How a parameter is connected, which is what the scale of its initial values depends on.
+
+    Attributes:
+        inputs: how many inputs each output of the layer depends on (fan_in).
+        outputs: how many outputs each input of the layer contributes to (fan_out).
+        gain: how much the activation after the layer asks the initial values to be scaled up.
+    """
+
+    inputs: int
+    outputs: int
+    gain: float = 1.0
 
 
 class Initializer(ABC):
     """A distribution of initial values."""
 
     @abstractmethod
-    def draw(
-        self, shape: tuple[int, ...], fan_in: int, fan_out: int, dtype: torch.dtype, generator: Generator
-    ) -> Tensor:
+    def draw(self, shape: tuple[int, ...], fan: Fan, dtype: torch.dtype, generator: Generator) -> Tensor:
         """Draw the initial values of one round's parameter.
 
         Args:
             shape: the parameter's shape, without the rounds.
-            fan_in: how many inputs each output of the layer depends on.
-            fan_out: how many outputs each input of the layer contributes to.
+            fan: how the parameter is connected.
             dtype: the numbers' type.
             generator: the round's own generator.
 
@@ -30,8 +44,13 @@ class Initializer(ABC):
 class Parameter:
     """One trainable tensor of a layer, with its gradient.
 
-    Attributes:
+    Args:
         shape: the shape for one round.
+        initializer: the distribution of the initial values; None for the one that the whole model has.
+        inputs: how many inputs each output of the layer depends on.
+        outputs: how many outputs each input of the layer contributes to.
+
+    Attributes:
         value: `[rounds, *shape]`, a view into the flat vector that `Sequential` owns.
         grad: dL/d(value), a view of the same shape into the flat vector of gradients.
     """
@@ -39,20 +58,84 @@ class Parameter:
     value: Tensor
     grad: Tensor
 
-    def __init__(self, shape: tuple[int, ...], initializer: Initializer, fan_in: int, fan_out: int):
-        self.shape = shape
-        self._initializer, self._fans = initializer, (fan_in, fan_out)
+    def __init__(self, shape: tuple[int, ...], initializer: Initializer | None, inputs: int = 1, outputs: int = 1):
+        self.shape, self.initializer, self._fans = shape, initializer, (inputs, outputs)
 
-    def initial(self, dtype: torch.dtype, generator: Generator) -> Tensor:
-        """Draw the initial value of one round, `[*shape]`."""
-        return self._initializer.draw(self.shape, *self._fans, dtype, generator)
+    def initial(self, default: Initializer, gain: float, dtype: torch.dtype, generator: Generator) -> Tensor:
+        """Draw the initial value of one round, `[*shape]`.
+
+        Args:
+            default: the distribution, unless the parameter has one of its own.
+            gain: that of the activation after the layer.
+            dtype: the numbers' type.
+            generator: the round's own generator.
+        """
+        return (self.initializer or default).draw(self.shape, Fan(*self._fans, gain), dtype, generator)
+
+
+class Buffer:
+    """A tensor that training changes, but no gradient: saved with the parameters, never seen by the optimizer.
+
+    Args:
+        shape: the shape for one round.
+        initial: what every entry is before training.
+
+    Attributes:
+        value: `[rounds, *shape]`. Layers replace it, and never write into it.
+    """
+
+    value: Tensor
+
+    def __init__(self, shape: tuple[int, ...], initial: float):
+        self.shape, self.initial = shape, initial
+
+
+class Noise:
+    """Random numbers that a layer multiplies or adds in training, fresh for every sample of every epoch.
+
+    They are drawn ahead, for many samples at once, from the generator of each round.
+
+    Args:
+        features: how many numbers a sample takes.
+        draw: returns those of one round, `[features, samples]`, for a shape, a type and the round's generator.
+
+    Attributes:
+        value: the numbers of the batch at hand, `[rounds, features, batch]`.
+    """
+
+    value: Tensor
+
+    def __init__(self, features: int, draw: Callable[[tuple[int, int], torch.dtype, Generator], Tensor]):
+        self.features, self._draw = features, draw
+
+    def draw(self, samples: int, dtype: torch.dtype, generators: Sequence[Generator]) -> None:
+        """Draw the numbers of so many samples for all rounds, one generator for each."""
+        shape = self.features, samples
+        self._drawn = torch.stack([self._draw(shape, dtype, generator) for generator in generators])
+
+    def select(self, first: int, last: int) -> None:
+        """Make the numbers of the samples from `first` to before `last` those of the batch at hand."""
+        self.value = self._drawn[:, :, first:last]
 
 
 class Layer(ABC):
     """One step of the network: activations `[rounds, features, batch]` in and out, samples as columns.
 
-    A layer that has parameters declares them in `connect`, as attributes. All others take any width.
+    A layer that has parameters, buffers or noise declares them in `connect`, as attributes. All others take any
+    width.
+
+    Attributes:
+        training: whether the network is being trained, and not used.
+        gain: for an activation, the scale that it asks of the initial values before it; 1 for a layer with weights
+            of its own; None where the next layer decides.
+        smallest_batch: the fewest samples that `forward` can take in training.
+        has_probabilities: whether all outputs lie between 0 and 1.
     """
+
+    training: bool = False
+    gain: float | None = None
+    smallest_batch: int = 1
+    has_probabilities: bool = False
 
     def connect(self, in_features: int) -> int:
         """Fix the input's width, declare the parameters, and return the output's width."""
@@ -61,6 +144,14 @@ class Layer(ABC):
     def parameters(self) -> dict[str, Parameter]:
         """Return the declared parameters by name, in the order of their declaration."""
         return {name: value for name, value in vars(self).items() if isinstance(value, Parameter)}
+
+    def buffers(self) -> dict[str, Buffer]:
+        """Return the declared buffers by name, in the order of their declaration."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, Buffer)}
+
+    def noises(self) -> list[Noise]:
+        """Return the declared noises, in the order of their declaration."""
+        return [value for value in vars(self).values() if isinstance(value, Noise)]
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:

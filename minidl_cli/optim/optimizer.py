@@ -10,19 +10,27 @@ class Optimizer(ABC):
     """An update rule, element by element, for all rounds at once.
 
     Attributes:
-        lr: the learning rate that schedules scale.
+        lr: the learning rate that schedules start from.
         state_names: what the rule remembers from step to step.
         state: a flat vector of the parameters' layout for each of these names, from `start` on.
+        steps: the number of steps since `start`, that at hand counted.
     """
 
     lr: float
     state_names: tuple[str, ...] = ()
     state: dict[str, Tensor]
+    steps: int
 
     def start(self, values: Tensor) -> None:
         """Forget all steps: make the state for parameters like `values`, `[n]`, all zeros."""
         self.state = {name: torch.zeros_like(values) for name in self.state_names}
+        self.steps = 0
+
+    def step(self, values: Tensor, gradients: Tensor, lr: float) -> None:
+        """Update `values` `[n]` in place, from `gradients` `[n]`, which is used up."""
+        self.steps += 1
+        self.update(values, gradients, lr)
 
     @abstractmethod
-    def step(self, values: Tensor, gradients: Tensor, lr: float) -> None:
-        """Update `values` `[n]` in place, from `gradients` `[n]`, which may be used as scratch space."""
+    def update(self, values: Tensor, gradients: Tensor, lr: float) -> None:
+        """Do what the rule says: change `values` `[n]`, with `gradients` `[n]` as scratch space if need be."""

@@ -34,7 +34,7 @@ class SGD(Optimizer):
         self.lr, self.momentum, self.nesterov, self.weight_decay = lr, momentum, nesterov, weight_decay
         self.state_names = ("velocity",) if momentum else ()
 
-    def step(self, values: Tensor, gradients: Tensor, lr: float) -> None:
+    def update(self, values: Tensor, gradients: Tensor, lr: float) -> None:
         if self.weight_decay:
             gradients.add_(values, alpha=self.weight_decay)
         if self.momentum:

@@ -2,6 +2,9 @@
 
 Every derivative is checked where it is used: on samples of the config's data, with its initial parameters and the
 gradients that come down from the loss, in double precision. First each layer alone, then the whole network.
+
+The network is checked as it is trained: with the noise of a first epoch's samples, and by the statistics of the batch.
+A network in use has no need of derivatives; those are tested with the layers.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,9 +15,11 @@ import torch
 from torch import Tensor
 
 from ..config.schema import Config
-from ..nn.layer import Layer, Parameter
+from ..errors import InputError
+from ..nn.layer import Buffer, Layer, Parameter
 from ..nn.loss import Loss
 from ..nn.sequential import Sequential
+from ..randomness import generator
 from ..training.build import build
 
 TOLERANCE = 1e-6
@@ -26,8 +31,13 @@ COPIES_AT_ONCE = 100
 STEP = 1e-5
 # Where a function bends this much within one step, relative to its largest slope, there is a kink.
 KINK = 1e-4
+# What is this small next to the other derivatives of its part is the rounding of zero: that of a bias before a batch
+# normalization, which subtracts it again.
+NEGLIGIBLE = 1e-5
+# About how many roundings, each of the size of its terms, a number has gone through.
+ROUNDINGS = 10
 
-# Takes values by name, each `[copies, *shape]`, and returns a number for each copy, `[copies]`.
+# Takes values by name, each `[copies, *shape]`, and returns for each copy the terms of a number, `[copies, terms]`.
 Function = Callable[[Mapping[str, Tensor]], Tensor]
 
 
@@ -42,7 +52,7 @@ class Comparison:
         differences: how many of them were checked by differences: not those beyond `MOST_DIFFERENCES`, nor those
             at a kink, where there is no derivative.
         difference_error: the largest deviation from central differences, relative to the largest derivative, or to
-            the smallest that differences can tell.
+            the smallest that can be told from 0.
         autograd_error: the same, from autograd.
     """
 
@@ -67,7 +77,7 @@ def check_gradients(config: Config, batch: int = 10) -> list[Comparison]:
         batch: the number of training samples to use.
 
     Raises:
-        InputError: the layers do not fit each other or the data.
+        InputError: the layers do not fit each other or the data, or one needs more samples.
     """
     training = config.training.model_copy(update={"dtype": "float64"})
     task = build(config.model_copy(update={"training": training}))
@@ -76,6 +86,11 @@ def check_gradients(config: Config, batch: int = 10) -> list[Comparison]:
     network.initialize([config.seed])
     samples = task.samples([config.seed])["train"]
     x, target = samples.inputs[:, :, :batch], samples.targets[:, :, :batch]
+    smallest = max(layer.smallest_batch for layer in network.layers)
+    if x.shape[2] < smallest:
+        raise InputError(f"the network takes batches of at least {smallest} samples in training, not {x.shape[2]}")
+    network.train()
+    network.draw_noise(x.shape[2], [generator(config.seed, "noise", epoch=1)])
 
     inputs = [x]
     for layer in network.layers:
@@ -98,15 +113,15 @@ def check_gradients(config: Config, batch: int = 10) -> list[Comparison]:
 
 
 def _loss_function(loss: Loss, target: Tensor) -> Function:
-    return lambda values: loss.total(values["output"], target)
+    return lambda values: loss.total(values["output"], target).unsqueeze(1)
 
 
 def _layer_function(layer: Layer, grad: Tensor) -> Function:
     """The layer's output, weighted with dL/d(output): its derivatives are those of the loss."""
 
     def function(values: Mapping[str, Tensor]) -> Tensor:
-        with _replaced(layer.parameters(), values):
-            return (layer.forward(values["input"]) * grad).sum(dim=(1, 2))
+        with _replaced(layer.parameters(), layer.buffers(), values):
+            return (layer.forward(values["input"]) * grad).flatten(1)
 
     return function
 
@@ -114,23 +129,26 @@ def _layer_function(layer: Layer, grad: Tensor) -> Function:
 def _network_function(network: Sequential, loss: Loss, x: Tensor, target: Tensor) -> Function:
     def function(values: Mapping[str, Tensor]) -> Tensor:
         copies = len(next(iter(values.values())))
-        with _replaced(dict(network.named_parameters()), values):
-            return loss.total(network.forward(x.expand(copies, -1, -1)), target)
+        with _replaced(dict(network.named_parameters()), dict(network.named_buffers()), values):
+            return loss.total(network.forward(x.expand(copies, -1, -1)), target).unsqueeze(1)
 
     return function
 
 
 @contextmanager
-def _replaced(parameters: Mapping[str, Parameter], values: Mapping[str, Tensor]) -> Iterator[None]:
-    """Give parameters other values for a while: as many rounds as there are copies."""
-    before = {name: parameter.value for name, parameter in parameters.items()}
+def _replaced(
+    parameters: Mapping[str, Parameter], buffers: Mapping[str, Buffer], values: Mapping[str, Tensor]
+) -> Iterator[None]:
+    """Give parameters other values for a while, as many rounds as there are copies; buffers are as before after it."""
+    held: list[Parameter | Buffer] = [*parameters.values(), *buffers.values()]
+    before = [(each, each.value) for each in held]
     for name, parameter in parameters.items():
         parameter.value = values[name]
     try:
         yield
     finally:
-        for name, parameter in parameters.items():
-            parameter.value = before[name]
+        for each, value in before:
+            each.value = value
 
 
 def _compare(
@@ -144,10 +162,11 @@ def _compare(
         values: where it is differentiated, each `[1, *shape]`.
         derived: its derivatives there, each `[1, *shape]`.
     """
+    by_autograd = {name: _by_autograd(function, values, name) for name in values}
+    sizes = {name: float(expected.abs().max()) for name, expected in by_autograd.items()}
     for name, value in values.items():
-        expected = _by_autograd(function, values, name)
         # The sizes of a derivative and of its deviation are told by its largest entries; all zero is exact.
-        scale = max(float(expected.abs().max()), torch.finfo(value.dtype).tiny)
+        scale = max(sizes[name], NEGLIGIBLE * max(sizes.values()), torch.finfo(value.dtype).tiny)
         entries, errors = _difference_errors(function, values, name, derived[name], _some(value.numel()), STEP, scale)
         doubtful = errors > TOLERANCE
         if doubtful.any():
@@ -161,7 +180,7 @@ def _compare(
             size=value.numel(),
             differences=len(entries),
             difference_error=float(errors.max()) if len(errors) else 0.0,
-            autograd_error=float((derived[name] - expected).abs().max()) / scale,
+            autograd_error=float((derived[name] - by_autograd[name]).abs().max()) / scale,
         )
 
 
@@ -202,15 +221,17 @@ def _difference_errors(
         derivative that differences can tell.
     """
     step *= max(1.0, float(values[name].abs().max()))
+    here = function(values)
+    # Differences of rounded values cannot tell smaller slopes, as those of saturated units are.
+    rounding = ROUNDINGS * torch.finfo(here.dtype).eps * float(here.abs().sum()) / step
+    size = max(scale, rounding / TOLERANCE)
     smooth_entries, errors = [], []
     for some in torch.split(entries, COPIES_AT_ONCE):
-        here, above, below = (_moved(function, values, name, some, by) for by in (0.0, step, -step))
-        smooth = (above - 2 * here + below).abs() / (2 * step) <= KINK * scale
-        # Differences of rounded values cannot tell smaller slopes, as those of saturated units are.
-        rounding = torch.finfo(here.dtype).eps * float(here.abs().max()) / step
+        above, below = (_moved(function, values, name, some, by) for by in (step, -step))
+        smooth = (above - 2 * here.sum() + below).abs() / (2 * step) <= KINK * size
         deviation = (derived.flatten()[some] - (above - below) / (2 * step)).abs()
         smooth_entries.append(some[smooth])
-        errors.append(deviation[smooth] / max(scale, rounding / TOLERANCE))
+        errors.append(deviation[smooth] / size)
     return torch.cat(smooth_entries), torch.cat(errors)
 
 
@@ -219,4 +240,4 @@ def _moved(function: Function, values: Mapping[str, Tensor], name: str, entries:
     copies = {key: value.expand(len(entries), *value.shape[1:]) for key, value in values.items()}
     moved = copies[name].clone()
     moved.view(len(entries), -1)[torch.arange(len(entries)), entries] += by
-    return function({**copies, name: moved})
+    return function({**copies, name: moved}).sum(dim=1)

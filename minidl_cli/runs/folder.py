@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import secrets
 import shutil
 import time
@@ -17,10 +18,41 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from .metrics import Curves
+
 DEFAULT_RUNS_DIR = Path("runs")
+
+# Where a sweep of variants has their run folders.
+VARIANTS = "variants"
 
 # How a round can end.
 STATUSES = ("finished", "diverged")
+
+
+@dataclass(frozen=True)
+class RoundRow:
+    """A row of `rounds.csv`.
+
+    Attributes:
+        seed: the round's seed.
+        status: how it ended.
+        epochs: the number of epochs that it was trained for.
+        metrics: its final metrics, such as `test_accuracy`; none if it diverged.
+    """
+
+    seed: int
+    status: str
+    epochs: int
+    metrics: dict[str, float]
+
+    @classmethod
+    def read(cls, row: Mapping[str, str]) -> "RoundRow":
+        """Return what a row of text says."""
+        others = ("seed", "status", "epochs", "best_epoch")
+        metrics = {name: float(cell) for name, cell in row.items() if name not in others and cell}
+        if not all(map(math.isfinite, metrics.values())):
+            raise ValueError("a metric is no finite number")
+        return cls(int(row["seed"]), row["status"], int(row["epochs"]), metrics)
 
 
 @dataclass(frozen=True)
@@ -53,6 +85,23 @@ class Run:
                     return cls(made)
         except OSError as error:
             raise InputError(f"{runs_dir}: a run cannot be written there: {error.strerror or error}") from error
+
+    def create_variant(self, folder: str, files: Mapping[str, str]) -> "Run":
+        """Make the run folder of a variant below this one, which is that of the whole sweep.
+
+        Raises:
+            OSError: it is there already, or cannot be written.
+        """
+        parent = self.path / VARIANTS
+        parent.mkdir(exist_ok=True)
+        made = _make(parent, folder, files)
+        if made is None:
+            raise FileExistsError(f"{parent / folder} is there already")
+        return Run(made)
+
+    def variant(self, folder: str) -> "Run":
+        """Return the run folder of a variant."""
+        return Run(self.path / VARIANTS / folder)
 
     @classmethod
     def find(cls, reference: str, runs_dir: Path = DEFAULT_RUNS_DIR) -> "Run":
@@ -107,6 +156,11 @@ class Run:
         return self.path / "metrics.csv"
 
     @property
+    def has_variants(self) -> bool:
+        """Whether this is the folder of a sweep of variants, which are run folders themselves."""
+        return (self.path / VARIANTS).is_dir()
+
+    @property
     def is_finished(self) -> bool:
         """Whether the training came to its end."""
         return (self.path / "summary.json").is_file()
@@ -135,6 +189,11 @@ class Run:
         try:
             return (self.path / name).read_bytes()
         except FileNotFoundError:
+            if self.has_variants:
+                one = min((path.name for path in (self.path / VARIANTS).iterdir()), default="")
+                raise InputError(
+                    f"{self.path}: is a sweep of variants; name one of them, such as {self.variant(one).path}"
+                ) from None
             raise InputError(f"{self.path}: has no {name}: the run has not finished, or was interrupted") from None
         except OSError as error:
             raise InputError(f"{self.path / name}: cannot be read: {error.strerror or error}") from error
@@ -155,15 +214,35 @@ class Run:
         Raises:
             InputError: it is not there or cannot be read.
         """
+        return [(each.seed, each.status) for each in self.round_rows()]
+
+    def round_rows(self) -> list[RoundRow]:
+        """Return the rows of `rounds.csv`.
+
+        Raises:
+            InputError: it is not there or cannot be read.
+        """
         path = self.path / "rounds.csv"
         try:
-            rows = list(csv.DictReader(self._read("rounds.csv").decode().splitlines()))
-            rounds = [(int(row["seed"]), row["status"]) for row in rows]
+            rows = [RoundRow.read(row) for row in csv.DictReader(self._read("rounds.csv").decode().splitlines())]
         except (ValueError, TypeError, KeyError, csv.Error) as error:
             raise InputError(f"{path}: cannot be read: {error!r}") from error
-        if len({seed for seed, _ in rounds}) < len(rounds) or {status for _, status in rounds} - set(STATUSES):
+        if len({row.seed for row in rows}) < len(rows) or {row.status for row in rows} - set(STATUSES):
             raise InputError(f"{path}: a seed stands there twice, or a status is none of {', '.join(STATUSES)}")
-        return rounds
+        return rows
+
+    def curves(self) -> "Curves":
+        """Return the metrics of all logged epochs, as `metrics.csv` has them.
+
+        Raises:
+            InputError: it is not there or cannot be read.
+        """
+        from .metrics import read_metrics
+
+        try:
+            return read_metrics(self._read("metrics.csv").decode())
+        except (ValueError, IndexError, csv.Error) as error:
+            raise InputError(f"{self.metrics_path}: cannot be read: {error!r}") from error
 
     def write_weights(self, name: str, weights: "Mapping[str, NDArray[Any]]") -> None:
         """Write named arrays to `weights/{name}.safetensors`."""

@@ -1,7 +1,9 @@
 """The metrics of a run as they come: a CSV file on disk, and arrays for the figures."""
 
+import csv
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -11,6 +13,47 @@ from numpy.typing import NDArray
 from .atomic import write_atomically
 
 Numbers = NDArray[np.float64]  # a metric of each round
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The metrics of some rounds at some epochs.
+
+    Attributes:
+        seeds: the rounds, ascending.
+        epochs: the logged epochs, ascending.
+        values: for each metric `[rounds, epochs]`, NaN where nothing was logged.
+    """
+
+    seeds: list[int]
+    epochs: list[int]
+    values: dict[str, Numbers]
+
+    def of(self, seeds: Sequence[int], name: str) -> Numbers:
+        """Return a metric of some of the rounds, `[seeds, epochs]`."""
+        places = {seed: place for place, seed in enumerate(self.seeds)}
+        values: Numbers = self.values[name][[places[seed] for seed in seeds]]
+        return values
+
+
+def read_metrics(text: str) -> Curves:
+    """Return the content of a `metrics.csv`.
+
+    Raises:
+        ValueError, IndexError: it is damaged.
+    """
+    header, *rows = csv.reader(text.splitlines())
+    if header[:2] != ["seed", "epoch"] or any(len(row) != len(header) for row in rows):
+        raise ValueError("a row has too few cells or too many")
+    seeds = sorted({int(row[0]) for row in rows})
+    epochs = sorted({int(row[1]) for row in rows})
+    row_of, column_of = ({each: place for place, each in enumerate(all_)} for all_ in (seeds, epochs))
+    places = [row_of[int(row[0])] for row in rows], [column_of[int(row[1])] for row in rows]
+    values = {}
+    for cell, name in enumerate(header[2:], start=2):
+        values[name] = np.full((len(seeds), len(epochs)), np.nan)
+        values[name][places] = [float(row[cell] or "nan") for row in rows]
+    return Curves(seeds, epochs, values)
 
 
 class MetricsLog:
@@ -35,6 +78,10 @@ class MetricsLog:
         self._row = {seed: row for row, seed in enumerate(seeds)}
         self._column = {epoch: column for column, epoch in enumerate(epochs)}
         self._header = ",".join(["seed", "epoch", "lr", *names, "seconds"]) + "\n"
+
+    def curves(self) -> Curves:
+        """Return the metrics that were logged."""
+        return Curves(list(self._row), self.epochs, self.values)
 
     @staticmethod
     def memory(rounds: int, epochs: int, names: int) -> int:

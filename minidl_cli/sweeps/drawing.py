@@ -10,7 +10,7 @@ from ..runs.folder import Run
 from ..runs.metrics import MetricsLog
 from ..statistics import median_index
 from ..training.build import Task
-from ..training.evaluation import predict, restore
+from ..training.evaluation import chosen_weights, predict, restore
 from ..training.trainer import Round
 
 # The plane of a decision figure: points along each side, and the share of the data's extent around the data.
@@ -26,7 +26,7 @@ def draw_figures(run: Run, task: Task, rounds: Sequence[Round], log: MetricsLog)
         rounds: all rounds, in the order of their seeds.
         log: the metrics of all epochs.
     """
-    parts = [part for part in ("train", "test") if f"{part}_loss" in log.values]
+    parts = list(task.sizes)
     title = task.config.name if len(rounds) > 1 else f"{task.config.name}, seed {rounds[0].seed}"
     figures.draw_curves(
         run.path / "curves.png",
@@ -44,7 +44,8 @@ def draw_figures(run: Run, task: Task, rounds: Sequence[Round], log: MetricsLog)
 
 
 def _draw_decision(run: Run, task: Task, trained: Round, title: str) -> None:
-    network = restore(task, {name: torch.from_numpy(values).unsqueeze(0) for name, values in trained.weights.items()})
+    weights = trained.best if chosen_weights(task.config) == "best" and trained.best else trained.weights
+    network = restore(task, {name: torch.from_numpy(values).unsqueeze(0) for name, values in weights.items()})
     test = task.samples([trained.seed])["test"]
     points, targets = test.inputs[0].T, test.targets.mT
     low, high = points.min(dim=0).values, points.max(dim=0).values
@@ -54,9 +55,9 @@ def _draw_decision(run: Run, task: Task, trained: Round, title: str) -> None:
         for start, end in zip(low - margin, high + margin, strict=True)
     )
     grid = torch.cartesian_prod(y, x).flip(1)
-    scores = _class_one_score(predict(network, grid), task)
+    scores = _class_one_score(predict(network, task.loss, grid), task)
     labels = _class_one_score(targets, task) > task.judge.middle
-    predicted = _class_one_score(predict(network, points), task) > task.judge.middle
+    predicted = _class_one_score(predict(network, task.loss, points), task) > task.judge.middle
     absent, present = task.dataset.target_values
     figures.draw_decision(
         run.path / "decision.png",

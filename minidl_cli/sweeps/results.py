@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..runs.folder import Run
 from ..runs.metrics import MetricsLog
 from ..training.build import Task
 from ..training.evaluation import count_rounds, summarize_rounds
-from ..training.measures import MEASURES
 from ..training.trainer import Round
-
-METRICS = [f"{part}_{measure}" for part in ("train", "test") for measure in MEASURES]
+from .targets import describe_targets
 
 
 def write_results(run: Run, task: Task, rounds: Sequence[Round], log: MetricsLog, seconds: float) -> None:
@@ -25,10 +24,15 @@ def write_results(run: Run, task: Task, rounds: Sequence[Round], log: MetricsLog
         log: the metrics of all epochs.
         seconds: how long the training took.
     """
-    run.write_rounds([_row(each) for each in rounds])
-    names = rounds[0].weights
-    run.write_weights("last", {name: np.stack([each.weights[name] for each in rounds]) for name in names})
-    run.write_json("summary.json", summary(task, rounds, seconds))
+    run.write_rounds([_row(each, task) for each in rounds])
+    run.write_weights("last", _stacked([each.weights for each in rounds]))
+    best = [each.best for each in rounds if each.best]
+    if best:
+        run.write_weights("best", _stacked(best))
+    described = summary(task, rounds, seconds)
+    if targets := task.config.sweep.target:
+        described["targets"] = describe_targets(targets, run.round_rows(), log.curves())
+    run.write_json("summary.json", described)
     from .drawing import draw_figures
 
     draw_figures(run, task, rounds, log)
@@ -37,15 +41,20 @@ def write_results(run: Run, task: Task, rounds: Sequence[Round], log: MetricsLog
 def summary(task: Task, rounds: Sequence[Round], seconds: float) -> dict[str, Any]:
     """Return the content of `summary.json`."""
     finished = [each.metrics for each in rounds if each.status == "finished"]
-    batches = task.config.training.batches(task.dataset.sizes["train"])
+    steps = task.config.training.steps(task.sizes["train"])
     return {
         "rounds": count_rounds([(each.seed, each.status) for each in rounds]),
         "final": summarize_rounds(finished, len(rounds) - len(finished)),
         "seconds": seconds,
-        "steps": sum(each.epochs for each in rounds) * batches,
+        "steps": sum(each.epochs for each in rounds) * steps,
     }
 
 
-def _row(of: Round) -> dict[str, Any]:
-    metrics = {name: of.metrics.get(name) for name in METRICS}
-    return {"seed": of.seed, "status": of.status, "epochs": of.epochs, **metrics}
+def _stacked(weights: Sequence[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    return {name: np.stack([each[name] for each in weights]) for name in weights[0]}
+
+
+def _row(of: Round, task: Task) -> dict[str, Any]:
+    row = {"seed": of.seed, "status": of.status, "epochs": of.epochs}
+    best = {"best_epoch": of.best_epoch} if "validation" in task.sizes else {}
+    return row | best | {name: of.metrics.get(name) for name in task.metrics}

@@ -1,10 +1,11 @@
-"""Training the rounds of a config into a run folder."""
+"""Training the rounds of a config, or of its variants, into run folders."""
 
 import json
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from time import perf_counter
+from typing import Protocol
 
 from .. import __version__
 from ..config.dump import to_yaml
@@ -14,11 +15,13 @@ from ..errors import GraphError, InputError, MinidlWarning, TrainingError
 from ..runs.environment import environment
 from ..runs.folder import DEFAULT_RUNS_DIR, Run
 from ..runs.metrics import MetricsLog
-from ..training.build import build
+from ..training.build import build, variants
 from ..training.exactness import warn_of_inexact_products
 from ..training.memory import physical_memory
 from ..training.trainer import EpochRecord, Round
-from .results import METRICS, write_results
+from .contrast import Side, contrast
+from .contrast_results import write_variants
+from .results import write_results
 from .workers import plan, train_rounds
 
 
@@ -26,15 +29,19 @@ def train(config: Config, *, runs_dir: str | Path = DEFAULT_RUNS_DIR) -> Run:
     """Train one round, that of the config's seed, and return its run folder.
 
     Args:
-        config: what to train; `sweep.rounds` is taken to be 1.
+        config: what to train; `sweep.rounds` is taken to be 1, and nothing is varied.
         runs_dir: the folder of runs.
 
     Raises:
         InputError: the config's parts do not fit together, or the folder cannot be written.
         TrainingError: the round diverged, or the folder can no longer be written.
     """
-    one = config.sweep.model_copy(update={"rounds": 1})
-    return sweep(config.model_copy(update={"sweep": one}), runs_dir=runs_dir)
+    return sweep(of_one_round(config), runs_dir=runs_dir)
+
+
+def of_one_round(config: Config) -> Config:
+    """Return the config that trains only the round of the config's seed, and varies nothing."""
+    return config.model_copy(update={"sweep": config.sweep.model_copy(update={"rounds": 1, "vary": {}})})
 
 
 def sweep(
@@ -46,6 +53,8 @@ def sweep(
 ) -> Run:
     """Train all rounds of a config (`sweep.rounds` seeds, from `seed` on) into one run folder, and return it.
 
+    Where `sweep.vary` asks for variants, each is trained with all rounds into a run folder below the one returned.
+
     Args:
         config: what to train.
         runs_dir: the folder of runs.
@@ -56,72 +65,24 @@ def sweep(
         InputError: the config's parts do not fit together, or the folder cannot be written.
         TrainingError: every round diverged, a worker died, or the folder can no longer be written.
     """
-    job = Job(config, Path(runs_dir), workers, chunk)
+    job = start(config, Path(runs_dir), workers, chunk)
     for _ in job.records():
         pass
     return job.run
 
 
-class Job:
-    """The training of all rounds of a config into a run folder of their own.
-
-    The folder is made at once; the training happens while `records` is iterated.
-
-    Args:
-        config: what to train.
-        runs_dir: the folder of runs.
-        workers: the number of processes; by default the number of cores.
-        chunk: the number of rounds in a stack; by default what fits the cache.
+class Job(Protocol):
+    """Training that has its run folder already, and happens while `records` is iterated.
 
     Attributes:
-        config: what to train.
         run: the run folder.
-
-    Raises:
-        InputError: the config's parts do not fit together, memory is too small, or the folder cannot be written.
+        epochs: how many epochs there are to train, those of all rounds added up.
+        doing: what is being trained, in a few words.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        runs_dir: Path = DEFAULT_RUNS_DIR,
-        workers: int | None = None,
-        chunk: int | None = None,
-    ):
-        for name, value in {"workers": workers, "chunk": chunk}.items():
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1, not {value}")
-        self.config = config
-        self._task = build(config)
-        self._plan = plan(self._task, workers, chunk)
-        self._check_memory()
-        self._check_shapes()
-        self._warn_of_lone_batch()
-        found = environment(__version__, "cpu", self._plan.workers)
-        files = {"config.yaml": to_yaml(config.resolved()), "environment.json": json.dumps(found, indent=2) + "\n"}
-        self.run = Run.create(runs_dir, config.name, files)
-
-    def _check_memory(self) -> None:
-        training = self._plan.memory(self._task).total
-        log = MetricsLog.memory(len(self.config.seeds), len(self.config.training.logged_epochs()), len(METRICS))
-        if training + log > physical_memory():
-            raise InputError(
-                f"{self.config.name}: this would take about {readable(training + log)} of memory, {readable(log)} of "
-                f"it for the metrics of all epochs, but this machine has {readable(physical_memory())}; use fewer "
-                "workers, a smaller chunk or model, or a larger training.log_every"
-            )
-
-    def _check_shapes(self) -> None:
-        try:
-            self._task.network.allocate(1, self._task.dtype)
-        except GraphError as error:
-            raise self.config.error(error.place, str(error)) from error
-
-    def _warn_of_lone_batch(self) -> None:
-        batch_size, samples = self.config.training.batch_size, self._task.dataset.sizes["train"]
-        if batch_size > samples:
-            problem = f"training.batch_size is {batch_size}, but there are {samples} samples: an epoch is one batch"
-            warnings.warn(problem, MinidlWarning, stacklevel=2)
+    run: Run
+    epochs: int
+    doing: str
 
     def records(self) -> Generator[EpochRecord, None, None]:
         """Train, yield the record of every epoch of every stack, and write the results into the run folder.
@@ -130,13 +91,106 @@ class Job:
             TrainingError: every round diverged (the folder is complete all the same), a worker died, or the folder
                 can no longer be written.
         """
+
+
+def start(
+    config: Config, runs_dir: Path = DEFAULT_RUNS_DIR, workers: int | None = None, chunk: int | None = None
+) -> Job:
+    """Check everything that can be checked beforehand, make the run folder, and return the job of training it.
+
+    Args:
+        config: what to train: its rounds, or if `sweep.vary` says so, its variants.
+        runs_dir: the folder of runs.
+        workers: the number of processes; by default the number of cores.
+        chunk: the number of rounds in a stack; by default what fits the cache.
+
+    Raises:
+        InputError: the config's parts do not fit together, memory is too small, or the folder cannot be written.
+    """
+    for name, value in {"workers": workers, "chunk": chunk}.items():
+        if value is not None and value < 1:
+            raise InputError(f"{name} must be at least 1, not {value}")
+    if not config.sweep.vary:
+        planned = _Planned(config, workers, chunk)
+        return _RoundsJob(planned, Run.create(runs_dir, config.name, planned.files()))
+    build(config)
+    found = variants(config)
+    planned_variants = [_Planned(each.config, workers, chunk) for each in found]
+    most = max(each.plan.workers for each in planned_variants)
+    run = Run.create(runs_dir, config.name, _files(config, most))
+    try:
+        runs = [run.create_variant(each.folder, of.files()) for each, of in zip(found, planned_variants, strict=True)]
+    except OSError as error:
+        raise InputError(f"{run.path}: cannot be written: {error.strerror or error}") from error
+    jobs = [_RoundsJob(planned, of) for planned, of in zip(planned_variants, runs, strict=True)]
+    return _VariantsJob(run, dict(zip((each.label for each in found), jobs, strict=True)))
+
+
+def _files(config: Config, workers: int) -> dict[str, str]:
+    found = environment(__version__, "cpu", workers)
+    return {"config.yaml": to_yaml(config.resolved()), "environment.json": json.dumps(found, indent=2) + "\n"}
+
+
+class _Planned:
+    """A config that has been checked, and divided into stacks."""
+
+    def __init__(self, config: Config, workers: int | None, chunk: int | None):
+        self.config, self.task = config, build(config)
+        self.plan = plan(self.task, workers, chunk)
+        self._check_memory()
+        self._check_shapes()
+        self._warn_of_lone_batch()
+
+    def files(self) -> dict[str, str]:
+        return _files(self.config, self.plan.workers)
+
+    def _check_memory(self) -> None:
+        config, training = self.config, self.plan.memory(self.task).total
+        log = MetricsLog.memory(len(config.seeds), len(config.training.logged_epochs()), len(self.task.metrics))
+        if training + log > physical_memory():
+            raise InputError(
+                f"{config.name}: this would take about {readable(training + log)} of memory, {readable(log)} of "
+                f"it for the metrics of all epochs, but this machine has {readable(physical_memory())}; use fewer "
+                "workers, a smaller chunk or model, or a larger training.log_every"
+            )
+
+    def _check_shapes(self) -> None:
+        try:
+            self.task.network.allocate(1, self.task.dtype)
+        except GraphError as error:
+            raise self.config.error(error.place, str(error)) from error
+
+    def _warn_of_lone_batch(self) -> None:
+        batch_size, samples = self.config.training.batch_size, self.task.sizes["train"]
+        if batch_size > samples:
+            problem = f"training.batch_size is {batch_size}, but there are {samples} samples: an epoch is one batch"
+            warnings.warn(problem, MinidlWarning, stacklevel=2)
+
+
+class _RoundsJob:
+    """The training of all rounds of a config into one run folder."""
+
+    def __init__(self, planned: _Planned, run: Run):
+        self._config, self._task, self._plan, self.run = planned.config, planned.task, planned.plan, run
+        rounds = len(self._config.seeds)
+        self.epochs = rounds * self._config.training.epochs
+        self.doing = f"{rounds} round{'s' * (rounds > 1)}"
+        self.all_diverged = False
+
+    def records(self) -> Generator[EpochRecord, None, None]:
+        yield from self.train()
+        if self.all_diverged:
+            raise TrainingError(f"every round diverged; try a smaller learning rate ({self.run.path} has the records)")
+
+    def train(self) -> Iterator[EpochRecord]:
+        """Do what `records` does, but do not complain of rounds that diverged."""
         warn_of_inexact_products(self._task.dtype)
         started = perf_counter()
-        seeds, options = self.config.seeds, self.config.training
+        seeds, options = self._config.seeds, self._config.training
         rounds: dict[int, Round] = {}
         try:
-            with MetricsLog(self.run.metrics_path, seeds, options.logged_epochs(), METRICS) as log:
-                for event in train_rounds(self.config, self._plan):
+            with MetricsLog(self.run.metrics_path, seeds, options.logged_epochs(), self._task.metrics) as log:
+                for event in train_rounds(self._config, self._plan):
                     if isinstance(event, Round):
                         rounds[event.seed] = event
                         continue
@@ -147,5 +201,25 @@ class Job:
             write_results(self.run, self._task, ordered, log, perf_counter() - started)
         except OSError as error:
             raise TrainingError(f"{self.run.path}: cannot be written: {error.strerror or error}") from error
-        if all(each.status == "diverged" for each in ordered):
-            raise TrainingError(f"every round diverged; try a smaller learning rate ({self.run.path} has the records)")
+        self.all_diverged = all(each.status == "diverged" for each in ordered)
+
+
+class _VariantsJob:
+    """The training of the variants of a config, one after the other, and what compares them."""
+
+    def __init__(self, run: Run, jobs: dict[str, _RoundsJob]):
+        self.run, self._jobs = run, jobs
+        self.epochs = sum(job.epochs for job in jobs.values())
+        self.doing = next(iter(jobs))
+
+    def records(self) -> Generator[EpochRecord, None, None]:
+        for label, job in self._jobs.items():
+            self.doing = label
+            yield from job.train()
+        try:
+            sides = [Side.of(label, job.run) for label, job in self._jobs.items()]
+            write_variants(self.run, sides, contrast(sides))
+        except OSError as error:
+            raise TrainingError(f"{self.run.path}: cannot be written: {error.strerror or error}") from error
+        if all(job.all_diverged for job in self._jobs.values()):
+            raise TrainingError(f"every round of every variant diverged ({self.run.path} has the records)")

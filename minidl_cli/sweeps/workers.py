@@ -13,12 +13,16 @@ from traceback import format_exc
 
 from ..config.schema import Config
 from ..errors import TrainingError
+from ..reference.torch_modules import check_counterparts
+from ..reference.torch_trainer import TorchTrainer
 from ..training.build import Task, build
 from ..training.memory import Memory, estimate, vector_bytes
 from ..training.trainer import EpochRecord, Round, Trainer
 
 Chunk = Sequence[int]
 Event = EpochRecord | Round
+
+TRAINERS = {"minidl": Trainer, "torch": TorchTrainer}
 
 # What one core keeps close at hand.
 CACHE_BYTES = 2**20
@@ -48,9 +52,16 @@ def plan(task: Task, workers: int | None = None, chunk: int | None = None) -> Pl
         task: what they train.
         workers: the number of processes, if there is work for as many; by default the number of cores.
         chunk: the rounds of a stack; by default as many as the cache holds, and a stack or more for each worker.
+            PyTorch's modules cannot be stacked: by default each of their rounds is a chunk.
+
+    Raises:
+        InputError: PyTorch is to train, and a component has no counterpart there.
     """
     seeds, workers = task.config.seeds, workers or default_workers()
-    if chunk is None:
+    if task.config.framework == "torch":
+        check_counterparts(task.config)
+        chunk = chunk or 1
+    elif chunk is None:
         stacks = ceil(len(seeds) * vector_bytes(task) / CACHE_BYTES)
         chunk = ceil(len(seeds) / (ceil(stacks / workers) * workers))
     chunks = [seeds[start : start + chunk] for start in range(0, len(seeds), chunk)]
@@ -72,7 +83,7 @@ def train_rounds(config: Config, plan: Plan) -> Iterator[Event]:
 
 
 def _train_chunk(config: Config, chunk: Chunk) -> Iterator[Event]:
-    trainer = Trainer(build(config), chunk)
+    trainer = TRAINERS[config.framework](build(config), chunk)
     yield from trainer.epochs()
     yield from trainer.rounds()
 

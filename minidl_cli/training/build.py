@@ -9,17 +9,22 @@ from typing import Any
 import torch
 
 from .. import data, optim
+from ..config import variants as config_variants
 from ..config.load import load
 from ..config.schema import Config
+from ..config.variants import Variant
 from ..data.dataset import Dataset, Part, encode
 from ..errors import GraphError
 from ..nn import initializers, layers, losses
 from ..nn.layer import Initializer, Layer
 from ..nn.loss import Loss
 from ..nn.sequential import Sequential
+from ..optim import schedules
 from ..optim.optimizer import Optimizer
+from ..optim.schedule import Schedule
+from ..randomness import generator
 from ..registry import Registry
-from .measures import Judge
+from .measures import MEASURES, Judge
 from .samples import Samples
 
 
@@ -31,21 +36,32 @@ def registry() -> Registry:
     found.add_package("dataset", Dataset, data)
     found.add_package("layer", Layer, layers)
     found.add_package("loss", Loss, losses)
+    found.add_package("schedule", Schedule, schedules)
     found.add_package("optimizer", Optimizer, optim)
     return found
 
 
-def load_config(path: str | Path, settings: Sequence[str] = ()) -> Config:
+def load_config(path: str | Path, settings: Sequence[str] = (), vary: Sequence[str] = ()) -> Config:
     """Load and validate a config file.
 
     Args:
         path: the YAML file.
         settings: overrides, such as `"optimizer.sgd.lr=0.1"`.
+        vary: values to try, such as `"optimizer.sgd.lr=0.1,0.2"`.
 
     Raises:
         InputError: the file or a setting is wrong; a line for each problem.
     """
-    return load(Path(path), settings, registry())
+    return load(Path(path), settings, registry(), vary)
+
+
+def variants(config: Config) -> list[Variant]:
+    """Return the variants of a config, as its `sweep.vary` says.
+
+    Raises:
+        InputError: a value or a key is wrong; a line for each problem.
+    """
+    return config_variants.variants(config, registry())
 
 
 @dataclass(frozen=True)
@@ -58,6 +74,7 @@ class Task:
         network: the connected layers, without memory for parameters.
         loss: what training minimizes.
         optimizer: the update rule, not yet started.
+        schedule: the learning rate of each epoch.
         dtype: the type of all numbers in the network.
     """
 
@@ -66,7 +83,21 @@ class Task:
     network: Sequential
     loss: Loss
     optimizer: Optimizer
+    schedule: Schedule
     dtype: torch.dtype
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The number of samples of each part; those for validation are taken from the training samples."""
+        sizes = dict(self.dataset.sizes)
+        train = sizes.pop("train")
+        validation = round(train * self.config.training.validation)
+        return {"train": train - validation} | ({"validation": validation} if validation else {}) | sizes
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names of all metrics, such as `train_loss`, in the order of their columns."""
+        return [f"{part}_{measure}" for part in self.sizes for measure in MEASURES]
 
     @property
     def judge(self) -> Judge:
@@ -77,8 +108,18 @@ class Task:
         """Draw the data of the rounds with these seeds, as the network takes them, by the names of the parts."""
         per_round = self.config.data_seed == "round"
         data_seeds = seeds if per_round else [self.config.data_seed]
-        drawn = [self.dataset.draw(int(seed)) for seed in data_seeds]
-        return {name: self._stack([parts[name] for parts in drawn]) for name in self.dataset.sizes}
+        drawn = [self._parts(int(seed)) for seed in data_seeds]
+        return {name: self._stack([parts[name] for parts in drawn]) for name in self.sizes}
+
+    def _parts(self, seed: int) -> dict[str, Part]:
+        parts = self.dataset.draw(seed)
+        if validation := self.sizes.get("validation"):
+            train = parts["train"]
+            order = torch.randperm(len(train.labels), generator=generator(seed, "validation"))
+            for name, places in {"validation": order[:validation], "train": order[validation:]}.items():
+                chosen = places.sort().values
+                parts[name] = Part(train.inputs[:, chosen], train.labels[chosen])
+        return parts
 
     def _stack(self, parts: Sequence[Part]) -> Samples:
         outputs = self.network.widths[-1]
@@ -96,21 +137,27 @@ def build(config: Config) -> Task:
     make = registry().make
     dataset: Dataset = make("dataset", config.data)
     try:
-        network = Sequential([make("layer", layer) for layer in config.model], dataset.features)
+        layers = [make("layer", layer) for layer in config.model]
+        network = Sequential(layers, dataset.features, make("initializer", config.init))
     except GraphError as error:
         raise config.error(error.place, str(error)) from error
-    _check_outputs(network, dataset, config)
-    _check_numbers(config)
-    _check_targets(dataset, config)
-    _check_batches(dataset, config)
-    return Task(
+    task = Task(
         config=config,
         dataset=dataset,
         network=network,
         loss=make("loss", config.loss),
         optimizer=make("optimizer", config.optimizer),
+        schedule=make("schedule", config.training.schedule),
         dtype=getattr(torch, config.training.dtype),
     )
+    _check_outputs(network, dataset, config)
+    _check_loss(task)
+    _check_numbers(config)
+    _check_targets(dataset, config)
+    _check_validation(task)
+    _check_batches(task)
+    _check_targets_reached(task)
+    return task
 
 
 def _check_outputs(network: Sequential, dataset: Dataset, config: Config) -> None:
@@ -126,6 +173,20 @@ def _check_outputs(network: Sequential, dataset: Dataset, config: Config) -> Non
             f"the network puts out {outputs} values after this {config.model[place[1]].name} layer, but "
             f"{config.data.name} has {classes} classes; the outputs must be {fitting}",
         )
+
+
+def _check_loss(task: Task) -> None:
+    config, loss, outputs = task.config, task.loss, task.network.widths[-1]
+    name, last = config.loss.name, len(config.model) - 1
+    if outputs < loss.fewest_outputs:
+        problem = f"{name} takes at least {loss.fewest_outputs} outputs, one for each class, but the network has one"
+        raise config.error(("loss",), f"{problem}; use bce_with_logits, or a last layer of {loss.fewest_outputs}")
+    if loss.takes_probabilities and not task.network.layers[-1].has_probabilities:
+        problem = f"{name} takes outputs between 0 and 1, but the last layer is {config.model[last].name}"
+        raise config.error(("model", last), f"{problem}; add a sigmoid, or use the loss {name}_with_logits")
+    if loss.needs_indicators and task.dataset.target_values != (0.0, 1.0):
+        values = list(task.dataset.target_values)
+        raise config.error(("data",), f"{name} takes the target values [0, 1], not {values}")
 
 
 def _check_numbers(config: Config) -> None:
@@ -148,8 +209,32 @@ def _check_targets(dataset: Dataset, config: Config) -> None:
         raise config.error(("data",), f"the target values {values} are the same number in {config.training.dtype}")
 
 
-def _check_batches(dataset: Dataset, config: Config) -> None:
-    size = dataset.sizes["train"]
-    if not config.training.batches(size):
-        problem = f"drop_last leaves no batch of {config.training.batch_size}, as there are {size} samples"
-        raise config.error(("training", "batch_size"), problem)
+def _check_validation(task: Task) -> None:
+    config, sizes = task.config, task.sizes
+    options = config.training
+    if options.validation and not (sizes.get("validation") and sizes["train"]):
+        problem = f"{options.validation:g} of {task.dataset.sizes['train']} samples leaves a part without samples"
+        raise config.error(("training", "validation"), problem)
+    if options.early_stopping and not options.validation:
+        problem = "needs samples to watch; set training.validation, for example to 0.2"
+        raise config.error(("training", "early_stopping"), problem)
+
+
+def _check_targets_reached(task: Task) -> None:
+    for metric in task.config.sweep.target:
+        if metric not in task.metrics:
+            problem = f"unknown metric; known here: {', '.join(task.metrics)}"
+            raise task.config.error(("sweep", "target", metric), problem)
+
+
+def _check_batches(task: Task) -> None:
+    config, size = task.config, task.sizes["train"]
+    options, place = config.training, ("training", "batch_size")
+    if not options.batches(size):
+        problem = f"drop_last leaves no batch of {options.batch_size}, as there are {size} samples"
+        raise config.error(place, problem)
+    smallest = min(options.smallest_batch(size), size)
+    for component, layer in zip(config.model, task.network.layers, strict=True):
+        if smallest < layer.smallest_batch:
+            problem = f"{component.name} takes batches of at least {layer.smallest_batch} samples in training, but"
+            raise config.error(place, f"{problem} the last one has {smallest}; change it, or set drop_last")

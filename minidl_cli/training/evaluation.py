@@ -1,7 +1,7 @@
 """Judging and using trained rounds: a run folder's, or those just trained."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..config.schema import Config
 from ..errors import InputError
+from ..nn.loss import Loss
 from ..nn.sequential import Sequential
 from ..runs.folder import Run
 from ..runs.metrics import Numbers
@@ -21,7 +22,7 @@ from .measures import EVALUATION_SIZE, measure
 # Rounds are evaluated in stacks of this size, so that memory stays bounded. It does not change their numbers.
 STACK_SIZE = 50
 
-Split = Literal["train", "test"]
+Weights = Literal["last", "best"]
 
 
 def higher_is_better(metric: str) -> bool:
@@ -55,12 +56,13 @@ def count_rounds(rounds: Sequence[tuple[int, str]]) -> dict[str, Any]:
     }
 
 
-def evaluate(run: Run | str | Path, split: Split | None = None) -> dict[str, Summary]:
-    """Measure the final weights of a run on whole sets, and return the statistics over its rounds.
+def evaluate(run: Run | str | Path, split: str | None = None, weights: Weights | None = None) -> dict[str, Summary]:
+    """Measure the weights of a run on whole sets, and return the statistics over its rounds.
 
     Args:
         run: the run, or its folder.
-        split: the part to measure on; by default all parts.
+        split: the part to measure on, such as `test`; by default all parts.
+        weights: `last` or `best`; by default the best ones where early stopping chose them, the last otherwise.
 
     Returns:
         For each metric, such as `test_accuracy`, what `summary.json` holds under `final`: the same numbers.
@@ -73,40 +75,56 @@ def evaluate(run: Run | str | Path, split: Split | None = None) -> dict[str, Sum
     rounds = run.rounds()
     finished = [index for index, (_, status) in enumerate(rounds) if status == "finished"]
     task = build(config)
-    if split is not None and split not in task.dataset.sizes:
-        raise InputError(f"{split!r} is no part of the data; there are {', '.join(task.dataset.sizes)}")
+    if split is not None and split not in task.sizes:
+        raise InputError(f"{split!r} is no part of the data; there are {', '.join(task.sizes)}")
     warn_of_inexact_products(task.dtype)
-    weights = checked_weights(run, task, len(rounds))
+    stored = checked_weights(run, task, len(rounds), weights or chosen_weights(config))
     measured: list[dict[str, float]] = []
     for start in range(0, len(finished), STACK_SIZE):
         places = finished[start : start + STACK_SIZE]
         seeds = [rounds[place][0] for place in places]
-        stack = {name: values[places] for name, values in weights.items()}
-        measured += _measure_stack(config, seeds, stack, split)
+        measured += measure_rounds(config, seeds, {name: values[places] for name, values in stored.items()}, split)
     return summarize_rounds(measured, len(rounds) - len(finished))
 
 
-def _measure_stack(
-    config: Config, seeds: Sequence[int], weights: Mapping[str, Tensor], split: Split | None
-) -> Iterator[dict[str, float]]:
+def chosen_weights(config: Config) -> Weights:
+    """Return which weights of its rounds a config's training ends with."""
+    return "best" if config.training.early_stopping else "last"
+
+
+def measure_rounds(
+    config: Config, seeds: Sequence[int], weights: Mapping[str, Tensor], split: str | None = None
+) -> list[dict[str, float]]:
+    """Measure the rounds of these seeds, each on its own data, in one stack.
+
+    Args:
+        config: what they were trained by.
+        seeds: the seed of each.
+        weights: their parameters and buffers by name, each `[rounds, *shape]`.
+        split: the part to measure on; by default all parts.
+
+    Returns:
+        The metrics of each round by name, such as `test_accuracy`.
+    """
     task = build(config)
     network = restore(task, weights)
     metrics: dict[str, Numbers] = {}
     for name, part in task.samples(seeds).items():
         if split in (None, name):
             metrics |= measure(network, task.judge, part, name)
-    for index in range(len(seeds)):
-        yield {name: float(values[index]) for name, values in metrics.items()}
+    return [{name: float(values[index]) for name, values in metrics.items()} for index in range(len(seeds))]
 
 
-def checked_weights(run: Run, task: Task, rounds: int) -> dict[str, Tensor]:
+def checked_weights(run: Run, task: Task, rounds: int, which: Weights = "last") -> dict[str, Tensor]:
     """Return a run's weights, each `[rounds, *shape]`.
 
     Raises:
-        InputError: they are not those of the run's config: a name, a shape or a type differs.
+        InputError: there are none, or they are not those of the run's config: a name, a shape or a type differs.
     """
-    weights = run.weights()
-    expected = {name: (rounds, *parameter.shape) for name, parameter in task.network.named_parameters()}
+    if which == "best" and "validation" not in task.sizes:
+        raise InputError(f"{run.path}: has no best weights, as there was no validation part; use the last")
+    weights = run.weights(which)
+    expected = {name: (rounds, *shape) for name, shape in task.network.state_shapes().items()}
     found = {name: tuple(values.shape) for name, values in weights.items()}
     for name in sorted(expected.keys() | found.keys()):
         if found.get(name) != expected.get(name):
@@ -118,7 +136,7 @@ def checked_weights(run: Run, task: Task, rounds: int) -> dict[str, Tensor]:
 
 
 def restore(task: Task, weights: Mapping[str, Tensor]) -> Sequential:
-    """Return the task's network with these weights, each `[rounds, *shape]`."""
+    """Return the task's network with these parameters and buffers, each `[rounds, *shape]`."""
     network = task.network
     network.allocate(len(next(iter(weights.values()))), task.dtype)
     network.load(weights)
@@ -127,15 +145,18 @@ def restore(task: Task, weights: Mapping[str, Tensor]) -> Sequential:
 
 @single_thread()
 @torch.inference_mode()
-def predict(network: Sequential, inputs: Tensor) -> Tensor:
-    """Return the outputs of every round for the same samples.
+def predict(network: Sequential, loss: Loss, inputs: Tensor) -> Tensor:
+    """Return what every round predicts for the same samples, on the scale of the targets.
 
     Args:
         network: the network, of any number of rounds.
+        loss: the loss that it was trained by, which says what its outputs mean.
         inputs: `[samples, features]`.
 
     Returns:
         `[rounds, samples, outputs]`.
     """
+    network.train(False)
     columns = inputs.to(network.values.dtype).T.expand(network.rounds, -1, -1)
-    return torch.cat([network.forward(part) for part in torch.split(columns, EVALUATION_SIZE, dim=2)], dim=2).mT
+    outputs = [loss.link(network.forward(part)) for part in torch.split(columns, EVALUATION_SIZE, dim=2)]
+    return torch.cat(outputs, dim=2).mT

@@ -30,6 +30,12 @@ class Judge:
     loss: Loss
     middle: float
 
+    def hits(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Tell which samples are right, `[rounds, n]`, given predictions and targets `[rounds, outputs, n]`."""
+        if prediction.shape[1] == 1:
+            return ((prediction > self.middle) == (target > self.middle)).squeeze(1)
+        return prediction.max(dim=1).indices == target.max(dim=1).indices
+
 
 class Measures:
     """Running means over samples, for each round of a stack.
@@ -47,19 +53,15 @@ class Measures:
     def add(self, output: Tensor, target: Tensor) -> None:
         """Count a block of outputs `[rounds, outputs, n]` with their targets."""
         self.samples += output.shape[2]
+        prediction = self.judge.loss.link(output)
         measured = {
             "loss": self.judge.loss.forward(output, target),
-            "mse": (output - target).square().mean(dim=1),
-            "accuracy": self._hits(output, target),
+            "mse": (prediction - target).square().mean(dim=1),
+            "accuracy": self.judge.hits(prediction, target),
         }
         for name, values in measured.items():
             # Over one dimension at a time, in double precision: the sum of a round must not depend on the others.
             self._sums[name] += values.sum(dim=1, dtype=torch.float64)
-
-    def _hits(self, output: Tensor, target: Tensor) -> Tensor:
-        if output.shape[1] == 1:
-            return ((output > self.judge.middle) == (target > self.judge.middle)).squeeze(1)
-        return output.max(dim=1).indices == target.max(dim=1).indices
 
     def means(self, prefix: str) -> dict[str, Numbers]:
         """Return each measure's mean over the samples so far, `[rounds]`, its name after `prefix`."""
@@ -71,6 +73,7 @@ class Measures:
 def measure(network: Sequential, judge: Judge, samples: Samples, prefix: str) -> dict[str, Numbers]:
     """Judge a network on all samples, every round of its stack: `{prefix}_loss` and so on, each `[rounds]`."""
     measures = Measures(judge, network.rounds)
+    network.train(False)
     for inputs, targets in samples.in_order(network.rounds, EVALUATION_SIZE):
         measures.add(network.forward(inputs), targets)
     return measures.means(prefix)

@@ -37,12 +37,15 @@ def estimate(task: Task, rounds: int) -> Memory:
     """Estimate what training a stack of this many rounds takes, without making it."""
     size, options, network = task.dtype.itemsize, task.config.training, task.network
     # A layer keeps its input and output, and its derivative takes about as much again.
-    columns = max(min(options.batch_size, task.dataset.sizes["train"]), EVALUATION_SIZE)
+    train = task.sizes["train"]
+    columns = max(min(options.batch_size, train), EVALUATION_SIZE)
     activations = rounds * sum(network.widths) * columns * 2 * size
     numbers = network.widths[0] + network.widths[-1]
-    shared = (rounds if task.config.data_seed == "round" else 1) * numbers * sum(task.dataset.sizes.values())
-    gathered = rounds * min(numbers * task.dataset.sizes["train"], Samples.BLOCK_NUMBERS)
-    order = rounds * task.dataset.sizes["train"] * torch.int64.itemsize
+    shared = (rounds if task.config.data_seed == "round" else 1) * numbers * sum(task.sizes.values())
+    # What is gathered at once, with its outputs and the noise of its samples.
+    block = min(numbers * train, Samples.BLOCK_NUMBERS)
+    gathered = rounds * (block + (block // numbers) * (network.widths[-1] + network.noise_features()))
+    order = rounds * train * torch.int64.itemsize
     return Memory(
         vectors=rounds * vector_bytes(task),
         activations=activations,
@@ -51,8 +54,9 @@ def estimate(task: Task, rounds: int) -> Memory:
 
 
 def vector_bytes(task: Task) -> int:
-    """Return the bytes of one round's parameters, gradients and optimizer state."""
-    vectors = 2 + len(task.optimizer.state_names)
+    """Return the bytes of one round's parameters, gradients, optimizer state, and best parameters if they are kept."""
+    options = task.config.training
+    vectors = 2 + len(task.optimizer.state_names) + (options.validation > 0) + (options.accumulate > 1)
     return task.network.parameter_count() * vectors * task.dtype.itemsize
 
 

@@ -5,6 +5,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from ..config.schema import TrainingOptions
+from ..randomness import generator
+
 
 class Samples:
     """One part of the data for a stack of rounds, shared by all of them or with samples of their own.
@@ -50,6 +53,26 @@ class Samples:
         """Yield inputs `[rounds, features, n]` and targets as they stand, `size` samples at a time."""
         inputs, targets = self.inputs.expand(rounds, -1, -1), self.targets.expand(rounds, -1, -1)
         yield from zip(torch.split(inputs, size, dim=2), torch.split(targets, size, dim=2), strict=True)
+
+
+def epoch_order(options: TrainingOptions, size: int, seeds: Sequence[int], epoch: int) -> Tensor:
+    """Return the order of the samples in an epoch.
+
+    Args:
+        options: whether to shuffle, and whether to leave out a last batch that is not full.
+        size: the number of training samples.
+        seeds: the seeds of the rounds.
+        epoch: the epoch, from 1.
+
+    Returns:
+        The numbers of the samples, `[rounds, samples]`.
+    """
+    if options.shuffle:
+        orders = [torch.randperm(size, generator=generator(seed, "order", epoch)) for seed in seeds]
+        order = torch.stack(orders)
+    else:
+        order = torch.arange(size).expand(len(seeds), size)
+    return order[:, : options.batches(size) * options.batch_size]
 
 
 def _take(values: Tensor, index: Tensor) -> Tensor:

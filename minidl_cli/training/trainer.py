@@ -1,8 +1,8 @@
 """The trainer: a loop over epochs and batches, for a stack of rounds at once."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, Literal
 
@@ -11,11 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..config.schema import Config, EarlyStopping
 from ..randomness import generator
 from ..runs.metrics import Numbers
+from .best import BestWeights
 from .build import Task
+from .evaluation import chosen_weights, measure_rounds
 from .exactness import single_thread
 from .measures import Measures, measure
+from .samples import epoch_order
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class EpochRecord:
         lr: the learning rate.
         seconds: the time since the stack's training began.
         metrics: `train_loss` and so on, each `[seeds]`: the running means over the epoch's batches, and, if the
-            epoch is one to log, `test_loss` and so on, measured after it.
+            epoch is one to log, `test_loss` and so on of all other parts, measured after it.
     """
 
     epoch: int
@@ -44,25 +48,48 @@ class Round:
 
     Attributes:
         seed: its seed.
-        status: whether it finished, or diverged (its loss became infinite or NaN).
+        status: whether it finished, perhaps early, or diverged (its loss became infinite or NaN).
         epochs: the number of epochs that it was trained for.
-        metrics: `train_loss`, `test_accuracy` and so on, of the final weights on whole sets; empty if it diverged.
-        weights: its parameters at the end, by name. (Not tensors: PyTorch hands those from process to process by
-            way of open files, of which there can be too many.)
+        weights: its parameters and buffers at the end, by name. (Not tensors: PyTorch hands those from process to
+            process by way of open files, of which there can be too many.)
+        best: those after the epoch with the best validation metric; None where there is no validation part.
+        best_epoch: that epoch.
+        metrics: `train_loss`, `test_accuracy` and so on, on whole sets, of the weights that the training ends with:
+            the best ones with early stopping, the last otherwise; empty if it diverged.
     """
 
     seed: int
     status: Literal["finished", "diverged"]
     epochs: int
-    metrics: dict[str, float]
     weights: dict[str, NDArray[Any]]
+    best: dict[str, NDArray[Any]] | None = None
+    best_epoch: int | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+def conclude(config: Config, rounds: Sequence[Round]) -> list[Round]:
+    """Return rounds with final metrics, in the order of their seeds. One whose metrics are no numbers diverged."""
+    ordered = sorted(rounds, key=lambda each: each.seed)
+    ended = [each for each in ordered if each.status == "finished"]
+    if not ended:
+        return ordered
+    weights = [each.best if chosen_weights(config) == "best" and each.best else each.weights for each in ended]
+    stacked = {name: torch.from_numpy(np.stack([each[name] for each in weights])) for name in weights[0]}
+    measured = measure_rounds(config, [each.seed for each in ended], stacked)
+    of = {each.seed: metrics for each, metrics in zip(ended, measured, strict=True)}
+    return [_judged(each, of.get(each.seed, {})) for each in ordered]
+
+
+def _judged(ended: Round, metrics: dict[str, float]) -> Round:
+    is_finite = bool(metrics) and all(map(math.isfinite, metrics.values()))
+    return replace(ended, metrics=metrics) if is_finite else replace(ended, status="diverged")
 
 
 class Trainer:
     """The training of a stack of rounds.
 
-    A round that diverges is kept as it was and stays in the stack as ballast, which disturbs nobody; once half
-    of the stack is ballast, the stack is rebuilt from the others.
+    A round that diverges or stops early is kept as it was and stays in the stack as ballast, which disturbs nobody;
+    once half of the stack is ballast, the stack is rebuilt from the others.
 
     Args:
         task: what to train.
@@ -76,8 +103,9 @@ class Trainer:
 
     @torch.inference_mode()
     def __init__(self, task: Task, seeds: Sequence[int]):
-        self.network, self.loss, self.optimizer = task.network, task.loss, task.optimizer
-        self.options, self.judge = task.config.training, task.judge
+        self.config, self.options, self.judge = task.config, task.config.training, task.judge
+        self.network, self.loss = task.network, task.loss
+        self.optimizer, self.schedule = task.optimizer, task.schedule
         self.stack = list(seeds)
         self.stopped: dict[int, Round] = {}
         self.epoch = 0
@@ -85,15 +113,18 @@ class Trainer:
         self.network.allocate(len(self.stack), task.dtype)
         self.network.initialize(self.stack)
         self.optimizer.start(self.network.values)
+        rule = self.options.early_stopping or EarlyStopping()
+        self.best = BestWeights(rule, self.network.state()) if "validation" in self.samples else None
 
     def epochs(self) -> Iterator[EpochRecord]:
         """Train, and yield a record of each epoch."""
         started = perf_counter()
         while self.epoch < self.options.epochs and self._running():
+            lr = self.schedule.rate(self.optimizer.lr, self.epoch, self.options.epochs)
             self.epoch += 1
-            metrics = self._train()
+            metrics = self._train(lr)
             if self.options.is_logged(self.epoch):
-                metrics |= measure(self.network, self.judge, self.samples["test"], "test")
+                metrics |= self._measure()
             # A round that diverges has no metrics: its accuracy would be that of outputs which are no numbers.
             healthy = np.isfinite(metrics["train_loss"])
             metrics = {name: np.where(healthy, values, np.nan) for name, values in metrics.items()}
@@ -101,52 +132,100 @@ class Trainer:
             record = EpochRecord(
                 epoch=self.epoch,
                 seeds=[self.stack[index] for index in running],
-                lr=self.optimizer.lr,
+                lr=lr,
                 seconds=perf_counter() - started,
                 metrics={name: values[running] for name, values in metrics.items()},
             )
-            self._stop_diverged(metrics["train_loss"])
+            self._stop_rounds(metrics)
             yield record
 
     @single_thread()
     @torch.inference_mode()
-    def _train(self) -> dict[str, Numbers]:
+    def _train(self, lr: float) -> dict[str, Numbers]:
         """Train for an epoch, and return the measures of the outputs on the way, each `[rounds]`."""
-        network, samples, batch_size = self.network, self.samples["train"], self.options.batch_size
+        network, samples, options = self.network, self.samples["train"], self.options
+        step_size = options.batch_size * options.accumulate
+        differentiate = self._differentiate if options.accumulate == 1 else self._differentiate_joined
         measures = Measures(self.judge, len(self.stack))
-        for inputs, targets in samples.gather(self.order(self.epoch), samples.block_size(batch_size)):
+        noise = [generator(seed, "noise", self.epoch) for seed in self.stack]
+        network.train()
+        for inputs, targets in samples.gather(self.order(self.epoch), samples.block_size(step_size)):
             outputs = torch.empty_like(targets)
-            batches = (torch.split(part, batch_size, dim=2) for part in (inputs, targets, outputs))
-            for x, target, kept in zip(*batches, strict=True):
-                output = network.forward(x)
-                network.backward(self.loss.backward(output, target))
-                self.optimizer.step(network.values, network.gradients, self.optimizer.lr)
-                kept.copy_(output)
+            network.draw_noise(inputs.shape[2], noise)
+            steps = (torch.split(part, step_size, dim=2) for part in (inputs, targets, outputs))
+            for index, (x, target, output) in enumerate(zip(*steps, strict=True)):
+                differentiate(x, target, output, index * step_size)
+                if options.clip_norm is not None:
+                    self._clip(options.clip_norm)
+                self.optimizer.step(network.values, network.gradients, lr)
             measures.add(outputs, targets)
         return measures.means("train")
 
+    def _differentiate(self, x: Tensor, target: Tensor, output: Tensor, first: int) -> None:
+        """Set the gradients to those of the loss on a batch, and keep what the network puts out.
+
+        Args:
+            x: the inputs, `[rounds, features, batch]`.
+            target: the targets, `[rounds, outputs, batch]`.
+            output: where to keep the outputs.
+            first: the place of the first sample among those that noise was drawn for.
+        """
+        self.network.select_noise(first, first + x.shape[2])
+        found = self.network.forward(x)
+        self.network.backward(self.loss.backward(found, target))
+        output.copy_(found)
+
+    def _differentiate_joined(self, x: Tensor, target: Tensor, output: Tensor, first: int) -> None:
+        """Do the same for several batches: set the gradients to those of the loss on all of them joined."""
+        joined = torch.zeros_like(self.network.gradients)
+        batches = (torch.split(part, self.options.batch_size, dim=2) for part in (x, target, output))
+        for batch in zip(*batches, strict=True):
+            inputs, targets, outputs = batch
+            self._differentiate(inputs, targets, outputs, first)
+            samples = inputs.shape[2]
+            joined.add_(self.network.gradients, alpha=self.loss.share(samples, x.shape[2]))
+            first += samples
+        self.network.gradients.copy_(joined)
+
+    def _clip(self, largest: float) -> None:
+        """Scale down the gradients of the rounds where the norm is larger, as torch.nn.utils.clip_grad_norm_ does."""
+        factors = largest / (self.network.gradient_norms() + 1e-6)
+        self.network.scale_gradients(factors.clamp(max=1.0))
+
     def order(self, epoch: int) -> Tensor:
         """Return the order of the samples in an epoch, `[rounds, samples]`; a last batch to be dropped is left out."""
-        size = len(self.samples["train"])
-        if self.options.shuffle:
-            orders = [torch.randperm(size, generator=generator(seed, "order", epoch)) for seed in self.stack]
-            order = torch.stack(orders)
-        else:
-            order = torch.arange(size).expand(len(self.stack), size)
-        return order[:, : self.options.batches(size) * self.options.batch_size]
+        return epoch_order(self.options, len(self.samples["train"]), self.stack, epoch)
+
+    def _measure(self) -> dict[str, Numbers]:
+        """Return the measures of all parts but the training samples, each `[rounds]`."""
+        metrics: dict[str, Numbers] = {}
+        for name, part in self.samples.items():
+            if name != "train":
+                metrics |= measure(self.network, self.judge, part, name)
+        return metrics
 
     def _running(self) -> list[int]:
         """Return the places in the stack of the rounds that have not stopped."""
         return [index for index, seed in enumerate(self.stack) if seed not in self.stopped]
 
-    def _stop_diverged(self, losses: Numbers) -> None:
-        """Stop the rounds whose training loss, `[rounds]`, is not finite."""
+    @torch.inference_mode()
+    def _stop_rounds(self, metrics: Mapping[str, Numbers]) -> None:
+        """Stop the rounds that diverged, by their training loss, and those that have become no better for long."""
         for index in self._running():
-            if not math.isfinite(losses[index]):
-                self.stopped[self.stack[index]] = self._round(index, {})
+            if not math.isfinite(metrics["train_loss"][index]):
+                self.stopped[self.stack[index]] = self._round(index, "diverged")
+        if self.best and self.options.is_logged(self.epoch):
+            self.best.update(metrics, self.epoch, self.network.state())
+            if self.options.early_stopping:
+                self._stop_early(self.best.out_of_patience(self.epoch))
         running = self._running()
         if running and len(running) * 2 <= len(self.stack):
             self._rebuild(running)
+
+    def _stop_early(self, out_of_patience: NDArray[np.bool_]) -> None:
+        for index in self._running():
+            if out_of_patience[index]:
+                self.stopped[self.stack[index]] = self._round(index, "finished")
 
     @torch.inference_mode()
     def _rebuild(self, rounds: list[int]) -> None:
@@ -154,34 +233,34 @@ class Trainer:
         for name, vector in self.optimizer.state.items():
             self.optimizer.state[name] = self.network.select(vector, rounds)
         self.network.keep(rounds)
+        if self.best:
+            self.best.keep(rounds)
         self.samples = {name: part.select(rounds) for name, part in self.samples.items()}
         self.stack = [self.stack[index] for index in rounds]
 
     def rounds(self) -> list[Round]:
         """Return all rounds as they are now, in the order of their seeds; final metrics are of the whole sets."""
-        metrics: dict[str, Numbers] = {}
-        for name, part in self.samples.items():
-            metrics |= measure(self.network, self.judge, part, name)
-        finished = {
-            self.stack[index]: self._round(index, {name: float(values[index]) for name, values in metrics.items()})
-            for index in self._running()
-        }
-        return [each for _, each in sorted((self.stopped | finished).items())]
+        running = [self._round(index, "finished") for index in self._running()]
+        return conclude(self.config, [*self.stopped.values(), *running])
 
-    def _round(self, index: int, metrics: dict[str, float]) -> Round:
-        """Return a round of the stack as it is now; it has diverged unless its metrics are there and finite."""
-        finished = bool(metrics) and all(map(math.isfinite, metrics.values()))
+    def _round(self, index: int, status: Literal["finished", "diverged"]) -> Round:
+        """Return a round of the stack as it is now, without metrics."""
         return Round(
             seed=self.stack[index],
-            status="finished" if finished else "diverged",
+            status=status,
             epochs=self.epoch,
-            metrics=metrics if finished else {},
-            weights={name: _plain(values[index]) for name, values in self.network.state().items()},
+            weights=_one(self.network.state(), index),
+            best=_one(self.best.state, index) if self.best else None,
+            best_epoch=int(self.best.epochs[index]) if self.best else None,
         )
 
 
-def _plain(values: Tensor) -> NDArray[Any]:
-    """Return a copy as an array. All NaNs in it are the same: theirs are the only bits that depend on company."""
-    array = values.numpy().copy()
-    array[np.isnan(array)] = np.nan
-    return array
+def _one(state: Mapping[str, Tensor], index: int) -> dict[str, NDArray[Any]]:
+    """Return one round's part of a state, copied.
+
+    All NaNs in it are the same: theirs are the only bits that depend on company.
+    """
+    arrays = {name: values[index].numpy().copy() for name, values in state.items()}
+    for array in arrays.values():
+        array[np.isnan(array)] = np.nan
+    return arrays

@@ -1,8 +1,9 @@
+"""What holds for every figure, and the figures of a run: its curves and the plane."""
+
 import struct
 import subprocess
 import sys
 import zlib
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -10,93 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from minidl_cli.display import figures
 from minidl_cli.display.figures import MOST_POINTS, Curve, draw_curves, draw_decision, spread
-
-HOSTILE = [
-    "",
-    "an unpaired $",
-    "$a_b$ and $\\frac{1$",
-    "\\alpha_{",
-    "_hidden",
-    "W" * 200,
-    "many words " * 20,
-    "i" * 100 + "W" * 100,
-    "line\nbreak\tand tab",
-    "\udcff surrogate, \x00 null, 日本",
-]
-
-
-@pytest.fixture
-def drawn(monkeypatch, tmp_path):
-    """Calls a drawing function and gives the figure that it would have saved, drawn."""
-    saved = []
-    monkeypatch.setattr(figures, "_save", lambda figure, path: saved.append(figure))
-
-    def draw(function, *arguments, **named):
-        function(tmp_path / "never-written.png", *arguments, **named)
-        saved[-1].canvas.draw()
-        return saved[-1]
-
-    return draw
-
-
-def falling(rounds, epochs, seed=0):
-    """Values [rounds, epochs] from about 1 down to about 0.005."""
-    noise = np.random.default_rng(seed).normal(0, 0.1, (rounds, epochs))
-    return np.geomspace(1, 0.005, max(epochs, 1))[:epochs] * np.exp(noise)
-
-
-def panels(rounds, epochs):
-    """The positional arguments of `draw_curves` for two curves in both panels."""
-    loss = [Curve("train", falling(rounds, epochs)), Curve("test", 1.5 * falling(rounds, epochs, seed=1))]
-    accuracy = [Curve(curve.label, np.exp(-curve.values)) for curve in loss]
-    return "curves", np.arange(1, epochs + 1), loss, accuracy
-
-
-def plane(points=300, levels=(0.0, 0.5, 1.0), reach=1.0):
-    """The named arguments of `draw_decision` for a disc, learned a little too far to the right."""
-    grid = np.linspace(0, 1, 60)
-    place = np.random.default_rng(0).uniform(0, 1, (points, 2))
-    labels = (np.hypot(*(place.T - 0.5)) < 0.4).astype(int)
-
-    def score(x, y):
-        likeness = np.tanh(10 * (0.4 - np.hypot(x - 0.53, y - 0.5))) * reach
-        return levels[1] + likeness * (levels[2] - levels[0]) / 2
-
-    angle = np.linspace(0, 2 * np.pi, 100)
-    return {
-        "x": grid,
-        "y": grid,
-        "prediction": score(*np.meshgrid(grid, grid)),
-        "levels": levels,
-        "border": [np.column_stack([0.5 + 0.4 * np.cos(angle), 0.5 + 0.4 * np.sin(angle)])],
-        "points": place,
-        "labels": labels,
-        "correct": (np.hypot(*(place.T - [[0.53], [0.5]])) < 0.4) == (labels == 1),
-    }
-
-
-def legend_texts(figure):
-    return [text.get_text() for text in figure.legends[0].get_texts()]
-
-
-def captions(figure):
-    return [text.get_text() for text in figure.texts[1:] if text.get_text()]
-
-
-def assert_tidy(figure):
-    """Title, panels with their labels, legend and caption lie inside the figure and apart from each other."""
-    parts = [*figure.axes, *figure.legends, *(text for text in figure.texts if text.get_text())]
-    boxes = [part.get_tightbbox(figure.canvas.get_renderer()) for part in parts]
-    page = figure.bbox
-    for part, box in zip(parts, boxes, strict=True):
-        assert box.x0 >= page.x0, part
-        assert box.y0 >= page.y0, part
-        assert box.x1 <= page.x1, part
-        assert box.y1 <= page.y1, part
-    for (one, box), (other, other_box) in combinations(zip(parts, boxes, strict=True), 2):
-        assert not box.overlaps(other_box), (one, other)
+from tests.display.figure_examples import (
+    HOSTILE,
+    KINDS,
+    assert_tidy,
+    captions,
+    example,
+    falling,
+    legend_texts,
+    panels,
+    plane,
+    table,
+)
 
 
 def png_chunks(data):
@@ -112,25 +39,51 @@ def png_chunks(data):
     return chunks
 
 
-@pytest.mark.parametrize("name", ["figure.png", "figure.partial", "figure"])
-@pytest.mark.parametrize("kind", ["curves", "decision"])
-def test_writes_the_same_valid_png_under_the_given_name_only(tmp_path, kind, name):
-    def draw():
-        if kind == "curves":
-            draw_curves(tmp_path / name, *panels(5, 20))
-        else:
-            draw_decision(tmp_path / name, "decision", **plane())
-        return (tmp_path / name).read_bytes()
+@pytest.mark.parametrize("kind", KINDS)
+def test_writes_the_same_valid_png_and_csv_under_the_given_name_only(tmp_path, kind):
+    function, arguments, named = example(kind)
 
-    data = draw()
-    assert [path.name for path in tmp_path.iterdir()] == [name]
-    chunks = png_chunks(data)
+    def draw():
+        function(tmp_path / "figure.png", *arguments, **named)
+        return [(tmp_path / name).read_bytes() for name in ("figure.png", "figure.csv")]
+
+    image, data = draw()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["figure.csv", "figure.png"]
+    chunks = png_chunks(image)
     width, height = struct.unpack(">II", chunks[b"IHDR"][:8])
     assert width >= 800
     assert height >= 400
     assert b"IEND" in chunks
     assert not {b"tEXt", b"iTXt", b"zTXt", b"tIME"} & set(chunks)
-    assert draw() == data
+    assert b"\r" not in data
+    assert b"nan" not in data
+    assert draw() == [image, data]
+
+
+@pytest.mark.parametrize("name", ["figure.partial", "figure"])
+def test_it_is_png_whatever_the_ending(tmp_path, name):
+    draw_curves(tmp_path / name, *panels(5, 20))
+    assert png_chunks((tmp_path / name).read_bytes())
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "figure.csv"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [(kind, text) for kind in KINDS for text in (HOSTILE if kind in ("curves", "final points") else HOSTILE[5:])],
+)
+def test_any_text_is_drawn_literally_within_its_place_and_kept_in_the_data(drawn, tmp_path, kind, text):
+    function, arguments, named = example(kind, text)
+    figure = drawn(function, *arguments, **named)
+    assert_tidy(figure)
+    if "$" in text:
+        assert figure.texts[0].get_text() == text
+    if len(text) == 200:
+        heading = figure.texts[0].get_text()
+        assert heading.endswith("…") or heading.replace("\n", "") == text
+    written = {row.get("label") for row in table(tmp_path / "figure.csv")}
+    written |= {row.get("panel") for row in table(tmp_path / "figure.csv")}
+    if kind != "decision" and text:
+        assert text.encode("utf-8", "backslashreplace").decode() in written
 
 
 values = st.one_of(st.floats(-1e6, 1e6), st.sampled_from([np.nan, np.inf, -np.inf, 1e300]))
@@ -253,17 +206,11 @@ def test_a_legend_of_many_rows_makes_the_figure_higher(drawn):
     assert_tidy(drawn(draw_curves, title, epochs, loss, []))
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_any_text_is_drawn_literally_within_its_place(drawn, text):
+def test_mathematical_signs_stand_as_they_are_in_labels(drawn):
+    text = "$a_b$ and $\\frac{1$"
     _, epochs, loss, accuracy = panels(3, 10)
-    loss.append(Curve(text, loss[0].values))
-    figure = drawn(draw_curves, text, epochs, loss, accuracy, loss_label=text)
-    assert_tidy(figure)
-    assert_tidy(drawn(draw_decision, text, **plane(), axis_labels=(text, text)))
-    if "$" in text:
-        assert figure.texts[0].get_text() == legend_texts(figure)[2] == figure.axes[0].get_ylabel() == text
-    if len(text) == 200:
-        assert figure.texts[0].get_text().endswith("…")
+    figure = drawn(draw_curves, "title", epochs, [*loss, Curve(text, loss[0].values)], accuracy, loss_label=text)
+    assert legend_texts(figure)[2] == figure.axes[0].get_ylabel() == text
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1e-4, 1.0, 1e7, 1e80], ids=lambda scale: f"{scale:g}")
@@ -271,6 +218,41 @@ def test_labels_of_any_magnitude_fit(drawn, scale):
     title, epochs, loss, accuracy = panels(3, 10)
     for values in (loss[0].values * scale, -loss[0].values * scale, scale + loss[0].values * scale * 1e-6):
         assert_tidy(drawn(draw_curves, title, epochs * 1000, [Curve("train", values)], accuracy))
+
+
+def test_curves_can_be_redrawn_from_their_data(drawn, tmp_path):
+    title, epochs, loss, accuracy = panels(20, 30)
+    loss[0].values[:3, 20:] = np.nan
+    loss[1].values[:, 5] = np.nan
+    figure = drawn(draw_curves, title, epochs, loss, accuracy, loss_label="loss (mse)")
+    rows = table(tmp_path / "figure.csv")
+    assert list(rows[0]) == ["panel", "label", "epoch", "q05", "median", "q95", "rounds"]
+    assert len(rows) == 4 * 30
+    for axes, panel in zip(figure.axes, ("loss (mse)", "accuracy"), strict=True):
+        for line, label in zip(axes.lines, ("train", "test"), strict=True):
+            kept = [row for row in rows if (row["panel"], row["label"]) == (panel, label)]
+            np.testing.assert_array_equal(line.get_xdata(), [row["epoch"] for row in kept])
+            np.testing.assert_array_equal(line.get_ydata(), np.array([row["median"] for row in kept], dtype=float))
+    missing = next(row for row in rows if row["label"] == "test" and row["epoch"] == 6)
+    assert [missing[name] for name in ("q05", "median", "q95", "rounds")] == [None, None, None, 0]
+    low, _, high = np.percentile(loss[0].values[3:, -1], [5, 50, 95])
+    thinned = next(row for row in rows if row["label"] == "train" and row["epoch"] == 30)
+    np.testing.assert_allclose([thinned["q05"], thinned["q95"], thinned["rounds"]], [low, high, 17])
+
+
+def test_decision_can_be_redrawn_from_its_data(drawn, tmp_path):
+    given = plane()
+    axes = drawn(draw_decision, "decision", **given).axes[0]
+    rows = table(tmp_path / "figure.csv")
+    assert list(rows[0]) == ["kind", "line", "x1", "x2", "label", "correct"]
+    points = [row for row in rows if row["kind"] == "point"]
+    np.testing.assert_array_equal([(row["x1"], row["x2"]) for row in points], given["points"])
+    np.testing.assert_array_equal([row["label"] for row in points], given["labels"])
+    np.testing.assert_array_equal([row["correct"] for row in points], given["correct"])
+    border = [(row["x1"], row["x2"]) for row in rows if row["kind"] == "true_border"]
+    np.testing.assert_array_equal(border, given["border"][0])
+    learned = [(row["x1"], row["x2"]) for row in rows if row["kind"] == "learned_border"]
+    np.testing.assert_array_equal(learned, axes.collections[1].get_paths()[0].vertices)
 
 
 def test_decision_counts_every_point_once(drawn):
@@ -295,12 +277,13 @@ def test_decision_counts_every_point_once(drawn):
     assert_tidy(figure)
 
 
-def test_many_points_are_cut_and_the_cut_is_said(drawn):
+def test_many_points_are_cut_and_the_cut_is_said(drawn, tmp_path):
     given = plane(MOST_POINTS + 500)
     figure = drawn(draw_decision, "decision", **given)
     drawn_points = np.vstack([line.get_xydata() for line in figure.axes[0].lines[1:]])
     assert {tuple(point) for point in drawn_points} == {tuple(point) for point in given["points"][:MOST_POINTS]}
     assert captions(figure) == ["the first 2,000 of 2,500 points are drawn; the counts are of all"]
+    assert sum(row["kind"] == "point" for row in table(tmp_path / "figure.csv")) == MOST_POINTS
     assert legend_texts(figure)[-1] == f"wrong ({np.sum(~given['correct'])})"
     assert_tidy(figure)
 

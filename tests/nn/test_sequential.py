@@ -7,24 +7,39 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Generator, Tensor
 
 from minidl_cli.errors import GraphError
+from minidl_cli.nn.initializers.constant import Constant
 from minidl_cli.nn.initializers.normal import Normal
-from minidl_cli.nn.layer import Layer
+from minidl_cli.nn.initializers.zeros import Zeros
+from minidl_cli.nn.layer import Fan, Initializer, Layer
+from minidl_cli.nn.layers.batch_norm import BatchNorm
+from minidl_cli.nn.layers.dropout import Dropout
+from minidl_cli.nn.layers.elu import ELU
+from minidl_cli.nn.layers.gelu import GELU
 from minidl_cli.nn.layers.identity import Identity
+from minidl_cli.nn.layers.layer_norm import LayerNorm
+from minidl_cli.nn.layers.leaky_relu import LeakyReLU
 from minidl_cli.nn.layers.linear import Linear
 from minidl_cli.nn.layers.relu import ReLU
 from minidl_cli.nn.layers.sigmoid import Sigmoid
+from minidl_cli.nn.layers.silu import SiLU
+from minidl_cli.nn.layers.softmax import Softmax
 from minidl_cli.nn.layers.tanh import Tanh
 from minidl_cli.nn.product import matmul
 from minidl_cli.nn.sequential import Sequential
 from minidl_cli.randomness import generator
 
 COUNTERPARTS: dict[type[Layer], Callable[[], torch.nn.Module]] = {
+    ELU: torch.nn.ELU,
+    GELU: torch.nn.GELU,
     Identity: torch.nn.Identity,
+    LeakyReLU: torch.nn.LeakyReLU,
     ReLU: torch.nn.ReLU,
     Sigmoid: torch.nn.Sigmoid,
+    SiLU: torch.nn.SiLU,
+    Softmax: lambda: torch.nn.Softmax(dim=1),
     Tanh: torch.nn.Tanh,
 }
 
@@ -205,7 +220,50 @@ def test_initialize_draws_layer_by_layer_from_the_generator_of_the_parameters() 
     network.initialize([5])
     numbers = generator(5, "parameters")
     for _, parameter in network.named_parameters():
-        assert torch.equal(parameter.value[0], parameter.initial(torch.float64, numbers))
+        assert torch.equal(parameter.value[0], parameter.initial(network.init, 1.0, torch.float64, numbers))
+
+
+def test_initialize_uses_the_init_of_the_model_where_a_layer_has_none() -> None:
+    network = Sequential([Linear(7), Linear(5, init=Constant(2.0), bias_init=Zeros())], 3, Constant(3.0))
+    network.allocate(2, torch.float64)
+    network.initialize([0, 1])
+    state = network.state()
+    assert (state["0.weight"] == 3).all()
+    assert (state["0.bias"].abs() <= 3**-0.5).all()
+    assert (state["1.weight"] == 2).all()
+    assert not state["1.bias"].any()
+
+
+@pytest.mark.parametrize(
+    ("layers", "gain"),
+    [
+        ([Linear(3), Tanh()], 5 / 3),
+        ([Linear(3), BatchNorm(), Dropout(), Tanh()], 5 / 3),
+        ([Linear(3), LayerNorm(), Identity(), ReLU()], 2**0.5),
+        ([Linear(3), LeakyReLU(0.5)], (2 / 1.25) ** 0.5),
+        ([Linear(3), Softmax()], 1),
+        ([Linear(3)], 1),
+        ([Linear(3), Dropout()], 1),
+        ([Linear(3), Linear(3), Tanh()], 1),
+        ([Linear(3), BatchNorm(), Linear(3), Tanh()], 1),
+        ([Linear(3), Sigmoid(), Tanh()], 1),
+    ],
+    ids=lambda value: "-".join(type(layer).__name__ for layer in value) if isinstance(value, list) else "",
+)
+def test_the_gain_is_that_of_the_activation_after_a_layer(layers: list[Layer], gain: float) -> None:
+    assert Sequential(layers, 2).gain_after(0) == pytest.approx(gain, rel=1e-15)
+
+
+def test_initial_values_take_the_gain_of_the_activation_after_their_layer() -> None:
+    class GainOnly(Initializer):
+        def draw(self, shape: tuple[int, ...], fan: Fan, dtype: torch.dtype, generator: Generator) -> Tensor:
+            return torch.full(shape, fan.gain, dtype=dtype)
+
+    network = Sequential([Linear(3), Dropout(), Tanh(), Linear(2), ReLU(), Linear(1)], 4, GainOnly())
+    network.allocate(2, torch.float64)
+    network.initialize([0, 1])
+    gains = [network.state()[name].unique().tolist() for name in ("0.weight", "3.weight", "5.weight")]
+    assert gains == [[5 / 3], [2**0.5], [1.0]]
 
 
 def test_initialize_draws_what_pytorch_draws_for_its_own_modules() -> None:
@@ -225,6 +283,153 @@ def test_the_global_generator_is_left_alone() -> None:
     before = torch.get_rng_state()
     small_network(2).initialize([0, 1])
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def normed_network(rounds: int, in_features: int = 3, dtype: torch.dtype = torch.float64) -> Sequential:
+    """With all that a layer can declare: parameters, buffers and noise."""
+    layers = [Linear(7), BatchNorm(), Tanh(), Dropout(0.3), Linear(5), LayerNorm(), Dropout(), GELU(), Linear(2)]
+    network = Sequential(layers, in_features)
+    network.allocate(rounds, dtype)
+    network.initialize(range(rounds))
+    return network
+
+
+def train_a_step(network: Sequential, seeds: Sequence[int], first: int = 0) -> None:
+    """The noise of 20 samples is drawn; the step takes 7 of them, and those samples."""
+    network.train()
+    network.draw_noise(20, [generator(seed, "noise", 1) for seed in seeds])
+    network.select_noise(first, first + 7)
+    dtype, width = network.values.dtype, network.widths[0]
+    inputs = torch.cat([normal(1, width, 20, seed=seed, dtype=dtype) for seed in seeds])
+    output = network.forward(inputs[:, :, first : first + 7])
+    network.backward(output)
+    network.values -= 0.1 * network.gradients
+
+
+def clone(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in state.items()}
+
+
+def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.equal(found[name], value), name
+
+
+def test_the_state_is_parameters_then_buffers() -> None:
+    network = normed_network(2)
+    assert [*network.state()][-2:] == ["1.running_mean", "1.running_var"]
+    assert [*network.state()][:-2] == [name for name, _ in network.named_parameters()]
+    shapes = {name: (2, *shape) for name, shape in network.state_shapes().items()}
+    assert shapes == {name: tuple(value.shape) for name, value in network.state().items()}
+    assert network.noise_features() == 7 + 5
+
+
+def test_allocate_and_initialize_reset_the_buffers() -> None:
+    network = normed_network(2)
+    start = clone(network.state())
+    assert not start["1.running_mean"].any()
+    assert (start["1.running_var"] == 1).all()
+    train_a_step(network, [0, 1])
+    assert not any(torch.equal(network.state()[name], start[name]) for name in ("1.running_mean", "1.running_var"))
+    network.initialize([0, 1])
+    assert_same(network.state(), start)
+
+
+def test_a_network_is_in_use_until_it_is_trained() -> None:
+    network = normed_network(1)
+    assert not any(layer.training for layer in network.layers)
+    network.train()
+    assert all(layer.training for layer in network.layers)
+    network.train(False)
+    assert not any(layer.training for layer in network.layers)
+
+
+def test_load_copies_parameters_and_buffers() -> None:
+    network, other = normed_network(2), normed_network(2)
+    train_a_step(network, [0, 1])
+    state = clone(network.state())
+    other.load(state)
+    assert_same(other.state(), state)
+    train_a_step(other, [0, 1])
+    assert_same(network.state(), state)
+    with pytest.raises(KeyError):
+        other.load({name: value for name, value in state.items() if name != "1.running_mean"})
+
+
+@pytest.mark.parametrize("chosen", [[0], [2], [1, 2], [2, 0]], ids=str)
+def test_rounds_that_are_kept_go_on_as_if_nothing_had_been(chosen: list[int]) -> None:
+    kept, whole = normed_network(3), normed_network(3)
+    for network in (kept, whole):
+        train_a_step(network, [0, 1, 2])
+    kept.keep(chosen)
+    train_a_step(kept, chosen, first=7)
+    train_a_step(whole, [0, 1, 2], first=7)
+    assert_same(kept.state(), {name: value[chosen] for name, value in whole.state().items()})
+
+
+@pytest.mark.parametrize("rounds", [2, 3, 40])
+@both_types
+def test_a_round_with_buffers_and_noise_is_the_same_alone_and_stacked(rounds: int, dtype: torch.dtype) -> None:
+    stacked = normed_network(rounds, dtype=dtype)
+    for first in (0, 7, 13):
+        train_a_step(stacked, range(rounds), first)
+    for place in range(rounds):
+        alone = normed_network(1, dtype=dtype)
+        alone.initialize([place])
+        for first in (0, 7, 13):
+            train_a_step(alone, [place], first)
+        assert_same(alone.state(), {name: value[place : place + 1] for name, value in stacked.state().items()})
+
+
+def masks_of(network: Sequential) -> list[Tensor]:
+    return [layer.mask.value for layer in network.layers if isinstance(layer, Dropout)]
+
+
+def test_noise_is_drawn_for_many_samples_and_selected_for_some() -> None:
+    network = normed_network(2)
+    network.draw_noise(10, [generator(seed, "noise", 1) for seed in (3, 5)])
+    drawn = masks_of(network)
+    assert [tuple(mask.shape) for mask in drawn] == [(2, 7, 10), (2, 5, 10)]
+    for first, last in ((0, 4), (4, 8), (8, 10)):
+        network.select_noise(first, last)
+        assert all(torch.equal(one, all_[:, :, first:last]) for one, all_ in zip(masks_of(network), drawn, strict=True))
+
+
+def test_noise_goes_on_where_its_generator_is() -> None:
+    network = normed_network(1)
+    numbers = generator(3, "noise", 1)
+    network.draw_noise(10, [numbers])
+    first = masks_of(network)
+    network.draw_noise(10, [numbers])
+    assert not any(torch.equal(one, two) for one, two in zip(first, masks_of(network), strict=True))
+    network.draw_noise(10, [generator(3, "noise", 1)])
+    assert all(torch.equal(one, two) for one, two in zip(first, masks_of(network), strict=True))
+
+
+def gradients_of(network: Sequential, place: int) -> Tensor:
+    """All gradients of one round, flat."""
+    return torch.cat([parameter.grad[place].flatten() for _, parameter in network.named_parameters()])
+
+
+def test_gradient_norms_and_scaling_are_those_of_each_round() -> None:
+    network = small_network(4)
+    network.gradients.copy_(normal(len(network.gradients), seed=6))
+    before = [gradients_of(network, place) for place in range(4)]
+    expected = torch.stack([torch.linalg.vector_norm(gradient) for gradient in before])
+    torch.testing.assert_close(network.gradient_norms(), expected, rtol=1e-14, atol=0)
+    network.scale_gradients(torch.tensor([1.0, 0.5, 0.0, 3.0], dtype=torch.float64))
+    for place, factor in enumerate([1.0, 0.5, 0.0, 3.0]):
+        assert torch.equal(gradients_of(network, place), factor * before[place])
+
+
+@both_types
+def test_the_gradient_norm_of_a_round_is_the_same_alone_and_stacked(dtype: torch.dtype) -> None:
+    stacked, alone = small_network(5, dtype), small_network(1, dtype)
+    stacked.gradients.copy_(normal(len(stacked.gradients), seed=6, dtype=dtype))
+    for place in range(5):
+        alone.gradients.copy_(stacked.select(stacked.gradients, [place]))
+        assert torch.equal(alone.gradient_norms()[0], stacked.gradient_norms()[place])
 
 
 @pytest.mark.parametrize("rounds", [2, 3, 100])

@@ -8,7 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from minidl_cli.nn.layer import Layer
+from minidl_cli.errors import InputError
+from minidl_cli.nn.layer import Layer, Noise
+from minidl_cli.nn.layers.batch_norm import BatchNorm
+from minidl_cli.nn.layers.dropout import Dropout
 from minidl_cli.nn.layers.linear import Linear
 from minidl_cli.nn.layers.relu import ReLU
 from minidl_cli.nn.layers.sigmoid import Sigmoid
@@ -16,6 +19,7 @@ from minidl_cli.nn.layers.tanh import Tanh
 from minidl_cli.nn.losses.mse import MSE
 from minidl_cli.nn.product import matmul
 from minidl_cli.nn.sequential import Sequential
+from minidl_cli.randomness import generator
 from minidl_cli.reference.gradient_check import TOLERANCE, Comparison, check_gradients
 from minidl_cli.training.build import registry
 
@@ -54,6 +58,11 @@ def spoil(patch: pytest.MonkeyPatch, kind: type, spoiled: Callable[[Callable[...
         ["loss.mse.reduction=sum"],
         ["loss.mse.reduction=sum_outputs"],
         ["data_seed=round", "seed=5"],
+        ["model=[linear: 7, leaky_relu, linear: 5, elu: 1.5, linear: 2, softmax]"],
+        ["model=[linear: 7, gelu, linear: 5, gelu: tanh, linear: 5, silu, linear: 2]"],
+        ["model=[linear: 7, layer_norm, tanh, linear: 5, layer_norm: {elementwise_affine: false}, linear: 2]"],
+        ["model=[linear: 7, relu, dropout, linear: 5, dropout: 0.2, leaky_relu, linear: 2]"],
+        ["model=[batch_norm, tanh, dropout, linear: 2]"],
     ],
     ids=str,
 )
@@ -115,7 +124,9 @@ def test_a_wrong_input_gradient_is_found_in_every_kind_of_layer(
 
     spoil(monkeypatch, layer.cls, times(1.001))
     of_linear = {("0 linear", "input"), ("2 linear", "input")} if name == "linear" else set()
-    assert failed(check_gradients(config)) >= {(f"1 {name}", "input"), *of_linear, *in_network("0.weight", "0.bias")}
+    # A bias before batch_norm has no effect: its derivative is 0, and 0 times 1.001 is still right.
+    of_network = in_network("0.weight") if name == "batch_norm" else in_network("0.weight", "0.bias")
+    assert failed(check_gradients(config)) >= {(f"1 {name}", "input"), *of_linear, *of_network}
     assert not failed(check_gradients(config)) & {("loss mse", "output"), ("2 linear", "weight")}
 
 
@@ -260,6 +271,96 @@ def test_a_wrong_loss_gradient_is_found(
 ) -> None:
     spoil(monkeypatch, MSE, times(factor))
     assert failed(check_gradients(small_config(SQUARE))) == {("loss mse", "output"), *in_network(*ALL_NAMES)}
+
+
+NORMED = "model=[linear: 5, batch_norm, tanh, linear: 2]"
+DROPPED = "model=[linear: 5, dropout, tanh, linear: 2]"
+
+
+def in_use(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A backward pass that believes the network in use."""
+
+    def backward(self: Layer, grad: Tensor) -> Tensor:
+        self.training = False
+        below = original(self, grad)
+        self.training = True
+        return below
+
+    return backward
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "rows"),
+    [
+        (BatchNorm, NORMED, {("1 batch_norm", "input"), *in_network("0.weight", "0.bias")}),
+        (Dropout, DROPPED, {("1 dropout", "input"), *in_network("0.weight", "0.bias")}),
+    ],
+    ids=["batch_norm", "dropout"],
+)
+def test_a_gradient_that_is_right_in_use_only_is_found(
+    small_config: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, kind: type[Layer], model: str, rows: Rows
+) -> None:
+    spoil(monkeypatch, kind, in_use)
+    assert failed(check_gradients(small_config(model))) == rows
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "layers",
+    [
+        "linear: 25, batch_norm, relu, linear: 5, batch_norm: {affine: false}, relu, linear: 2, softmax",
+        "batch_norm, linear: 7, batch_norm, tanh, dropout, linear: 2",
+        "linear: 7, batch_norm, batch_norm, gelu, linear: 2",
+    ],
+)
+def test_what_cancels_is_not_called_wrong(small_config: Callable[..., Any], layers: str, seed: int) -> None:
+    """The derivative of a bias before batch_norm is 0, of which rounding is left."""
+    assert not failed(check_gradients(small_config(f"model=[{layers}]", f"seed={seed}")))
+
+
+def test_a_wrong_gradient_is_found_where_the_right_one_cancels(
+    small_config: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = Linear.backward
+
+    def backward(self: Linear, grad: Tensor) -> Tensor:
+        below = right(self, grad)
+        if self.weight.shape == (5, 2):
+            self.bias.grad.add_(1e-4 * grad[:, :, 0])
+        return below
+
+    monkeypatch.setattr(Linear, "backward", backward)
+    assert failed(check_gradients(small_config(NORMED))) == {("0 linear", "bias"), *in_network("0.bias")}
+
+
+def test_the_network_is_checked_with_the_noise_of_the_first_epoch(
+    small_config: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masks = []
+    right = Dropout.backward
+
+    def backward(self: Dropout, grad: Tensor) -> Tensor:
+        masks.append(self.mask.value)
+        return right(self, grad)
+
+    monkeypatch.setattr(Dropout, "backward", backward)
+    check_gradients(small_config(DROPPED, "seed=3"))
+    expected = Noise(5, Dropout()._draw_mask)
+    expected.draw(10, torch.float64, [generator(3, "noise", epoch=1)])
+    expected.select(0, 10)
+    assert torch.equal(masks[-1], expected.value)
+
+
+def test_too_small_a_batch_is_refused(small_config: Callable[..., Any]) -> None:
+    assert not failed(check_gradients(small_config(NORMED), batch=2))
+    with pytest.raises(InputError, match="at least 2 samples in training, not 1"):
+        check_gradients(small_config(NORMED), batch=1)
+
+
+def test_a_saturated_sigmoid_is_no_error(small_config: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where exp(-x) would be infinite, autograd would find a NaN."""
+    settings = ["init.normal.std=1e5", "model=[linear: 5, sigmoid, silu, linear: 2]"]
+    assert not failed(check_gradients(small_config(*settings)))
 
 
 def test_a_gradient_that_is_not_a_number_is_wrong(

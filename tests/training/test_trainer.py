@@ -6,24 +6,15 @@ import torch
 from torch import nn
 
 from minidl_cli.errors import InputError
+from minidl_cli.reference.torch_modules import loss_function, module, optimizer
 from minidl_cli.training.build import build
 from minidl_cli.training.trainer import Trainer
-
-ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "identity": nn.Identity}
 
 
 def torch_twin(trainer: Trainer, config, index: int) -> nn.Sequential:
     """Returns the same network as a torch.nn module, with the parameters of one round of the stack."""
-    modules, width = [], trainer.network.widths[0]
-    for component in config.model:
-        if component.name == "linear":
-            out, bias = component.arguments["out_features"], component.arguments["bias"]
-            modules.append(nn.Linear(width, out, bias=bias, dtype=torch.float64))
-            width = out
-        else:
-            modules.append(ACTIVATIONS[component.name]())
-    twin = nn.Sequential(*modules)
-    twin.load_state_dict({name: each.value[index].clone() for name, each in trainer.network.named_parameters()})
+    twin = module(config, trainer.network.widths[0])
+    twin.load_state_dict({name: each.value[index].clone() for name, each in trainer.network.named_state()})
     return twin
 
 
@@ -43,25 +34,21 @@ def test_agrees_with_torch(small_config, settings):
     config = small_config("training.dtype=float64", "training.epochs=10", *settings)
     trainer = Trainer(build(config), [3, 4])
     twins = [torch_twin(trainer, config, index) for index in range(2)]
-    options = {name: config.optimizer.arguments[name] for name in ("lr", "momentum", "nesterov", "weight_decay")}
-    optimizers = [torch.optim.SGD(twin.parameters(), **options) for twin in twins]
-    reduction = config.loss.arguments["reduction"]
+    optimizers = [optimizer(config, twin.parameters()) for twin in twins]
+    loss = loss_function(config)
     train, test = trainer.samples["train"], trainer.samples["test"]
     for record in trainer.epochs():
         order = trainer.order(record.epoch)
-        for index, (twin, optimizer) in enumerate(zip(twins, optimizers, strict=True)):
+        for index, (twin, steps) in enumerate(zip(twins, optimizers, strict=True)):
             errors = []
             own = index if len(train.inputs) > 1 else 0
             for batch in order[index].split(config.training.batch_size):
                 output = twin(train.inputs[own][:, batch].T)
                 target = train.targets[own][:, batch].T
-                squares = (output - target) ** 2
-                errors.append(squares.detach())
-                optimizer.zero_grad()
-                {"mean": squares.mean(), "sum": squares.sum(), "sum_outputs": squares.sum(1).mean()}[
-                    reduction
-                ].backward()
-                optimizer.step()
+                errors.append((output - target).detach() ** 2)
+                steps.zero_grad()
+                loss(output, target).backward()
+                steps.step()
             train_mse = torch.cat(errors).mean()
             with torch.no_grad():
                 test_mse = nn.functional.mse_loss(twin(test.inputs[own].T), test.targets[own].T)

@@ -4,7 +4,7 @@ import torch
 from torch import Generator, Tensor
 
 from ...registry import Positive
-from ..layer import Initializer
+from ..layer import Fan, Initializer
 
 
 class Normal(Initializer):
@@ -17,7 +17,5 @@ class Normal(Initializer):
     def __init__(self, std: Positive = 1.0):
         self.std = std
 
-    def draw(
-        self, shape: tuple[int, ...], fan_in: int, fan_out: int, dtype: torch.dtype, generator: Generator
-    ) -> Tensor:
+    def draw(self, shape: tuple[int, ...], fan: Fan, dtype: torch.dtype, generator: Generator) -> Tensor:
         return torch.empty(shape, dtype=dtype).normal_(0.0, self.std, generator=generator)

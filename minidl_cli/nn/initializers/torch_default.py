@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from ..layer import Initializer
+from ..layer import Fan, Initializer
 
 
 class TorchDefault(Initializer):
@@ -15,8 +15,6 @@ class TorchDefault(Initializer):
     (gain sqrt(2 / (1 + 5)) times sqrt(3 / fan_in)), and the bias within the same bound.
     """
 
-    def draw(
-        self, shape: tuple[int, ...], fan_in: int, fan_out: int, dtype: torch.dtype, generator: Generator
-    ) -> Tensor:
-        bound = 1 / math.sqrt(fan_in)
+    def draw(self, shape: tuple[int, ...], fan: Fan, dtype: torch.dtype, generator: Generator) -> Tensor:
+        bound = 1 / math.sqrt(fan.inputs)
         return torch.empty(shape, dtype=dtype).uniform_(-bound, bound, generator=generator)

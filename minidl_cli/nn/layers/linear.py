@@ -24,20 +24,28 @@ class Linear(Layer):
     Args:
         out_features: the number of outputs.
         bias: whether b is there.
-        init: the distribution of W's initial values; b's are always PyTorch's default.
+        init: the distribution of W's initial values; by default the `init` of the whole model.
+        bias_init: the distribution of b's initial values.
     """
 
+    gain = 1.0
     weight: Parameter
     bias: Parameter | None = None
 
-    def __init__(self, out_features: PositiveInt, bias: bool = True, init: Initializer = TORCH_DEFAULT):
-        self.out_features, self.has_bias, self.init = out_features, bias, init
+    def __init__(
+        self,
+        out_features: PositiveInt,
+        bias: bool = True,
+        init: Initializer | None = None,
+        bias_init: Initializer = TORCH_DEFAULT,
+    ):
+        self.out_features, self.has_bias, self.init, self.bias_init = out_features, bias, init, bias_init
 
     def connect(self, in_features: int) -> int:
         fans = in_features, self.out_features
         self.weight = Parameter((self.out_features, in_features), self.init, *fans)
         if self.has_bias:
-            self.bias = Parameter((self.out_features,), TORCH_DEFAULT, *fans)
+            self.bias = Parameter((self.out_features,), self.bias_init, *fans)
         return self.out_features
 
     def forward(self, x: Tensor) -> Tensor:

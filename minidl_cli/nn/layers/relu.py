@@ -1,5 +1,7 @@
 """The rectified linear unit."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -14,6 +16,8 @@ class ReLU(Layer):
     Input and output are `[rounds, features, batch]`.
     Source: Nair, Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines (2010).
     """
+
+    gain = math.sqrt(2)
 
     def forward(self, x: Tensor) -> Tensor:
         self.y = torch.relu(x)

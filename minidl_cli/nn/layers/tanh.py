@@ -14,6 +14,8 @@ class Tanh(Layer):
     Source: LeCun, Bottou, Orr, Müller, Efficient BackProp (1998), section 4.4.
     """
 
+    gain = 5 / 3
+
     def forward(self, x: Tensor) -> Tensor:
         self.y = torch.tanh(x)
         return self.y

@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
-from ..loss import Loss, Reduction
+from ..loss import ElementwiseLoss, Reduction
 
 
-class MSE(Loss):
+class MSE(ElementwiseLoss):
     """The squared error L = c Σ (y − t)², summed over the outputs and the samples of a batch.
 
     Its derivative is dL/dy = 2 c (y − t), with c = 1 / (outputs × batch) for `mean`, which is PyTorch's
@@ -19,17 +19,10 @@ class MSE(Loss):
     """
 
     def __init__(self, reduction: Reduction = "mean"):
-        self.reduction = reduction
+        super().__init__(reduction)
 
-    def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        error = (output - target).square()
-        return error.mean(dim=1) if self.reduction == "mean" else error.sum(dim=1)
+    def entries(self, output: Tensor, target: Tensor) -> Tensor:
+        return (output - target).square()
 
-    def total(self, output: Tensor, target: Tensor) -> Tensor:
-        losses = self.forward(output, target)
-        return losses.sum(dim=1) if self.reduction == "sum" else losses.mean(dim=1)
-
-    def backward(self, output: Tensor, target: Tensor) -> Tensor:
-        _, outputs, batch = output.shape
-        scale = {"mean": 1 / (outputs * batch), "sum_outputs": 1 / batch, "sum": 1.0}[self.reduction]
-        return (output - target).mul_(2 * scale)
+    def slopes(self, output: Tensor, target: Tensor) -> Tensor:
+        return (output - target).mul_(2)

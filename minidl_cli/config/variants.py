@@ -1,0 +1,120 @@
+"""The variants of a config: every combination of the values that `sweep.vary` has."""
+
+import re
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import Any
+
+from ..errors import InputError
+from ..registry import Registry
+from .load import validate
+from .locate import Path, place_of, place_of_key, shown
+from .overrides import assign
+from .schema import Config
+from .shorthand import spell_out
+from .yaml_tree import Node
+
+MOST_VARIANTS = 1000
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One combination.
+
+    Attributes:
+        label: what tells it from the others, for tables and figures.
+        folder: the label as the name of a folder.
+        config: the config with these values; it varies nothing.
+    """
+
+    label: str
+    folder: str
+    config: Config
+
+
+def variants(config: Config, registry: Registry) -> list[Variant]:
+    """Return a config's variants, the last key varying fastest.
+
+    Raises:
+        InputError: a value is wrong, a key leads nowhere, or there are too many combinations; a line for each problem.
+    """
+    varied = {key: _labelled(key, values) for key, values in config.sweep.vary.items()}
+    if prod(map(len, varied.values())) > MOST_VARIANTS:
+        raise config.error(("sweep", "vary"), f"makes more than {MOST_VARIANTS:,} combinations; vary fewer values")
+    found: list[Variant] = []
+    problems: list[str] = []
+    for combination in product(*(each.items() for each in varied.values())):
+        label = ", ".join(label for label, _ in combination)
+        folder = _unused(_slug(label), [each.folder for each in found])
+        values = dict(zip(varied, (value for _, value in combination), strict=True))
+        try:
+            found.append(Variant(label, folder, _variant(config, f"{config.name}-{folder}", values, registry)))
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(list(dict.fromkeys(problems)))
+    return found
+
+
+def _labelled(key: str, values: list[Any] | dict[str, Any]) -> dict[str, Any]:
+    if isinstance(values, dict):
+        return values
+    found: dict[str, Any] = {}
+    for number, value in enumerate(values, start=1):
+        found[_unused(_label(key.rpartition(".")[2], value, number), list(found))] = value
+    return found
+
+
+def _label(key: str, value: Any, number: int) -> str:
+    """Return what to call a value: by its name, or a component's name and arguments, or key and value."""
+    match value:
+        case str():
+            return value
+        case dict() if len(value) == 1 and not isinstance(next(iter(value.values())), list):
+            ((name, arguments),) = value.items()
+            if not isinstance(arguments, dict):
+                return f"{name} {_brief(arguments)}".strip()
+            return " ".join([str(name), *(f"{key}={_brief(each)}" for key, each in arguments.items())])
+        case list() | dict():
+            return f"{key} {number}"
+    return f"{key}={_brief(value)}"
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return "..."
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _unused(name: str, used: list[str]) -> str:
+    numbered = (name if number == 1 else f"{name} ({number})" for number in range(1, len(used) + 2))
+    return next(each for each in numbered if each not in used)
+
+
+def _slug(label: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._=+-]+", "-", shown(label, most=40)).strip("-.") or "variant"
+
+
+def _variant(config: Config, name: str, values: dict[str, Any], registry: Registry) -> Config:
+    resolved = config.resolved()
+    resolved["name"] = name[:80]
+    resolved["sweep"]["vary"] = {}
+    root = _tree(resolved, (), config._root)
+    for key, value in values.items():
+        path = ("sweep", "vary", key)
+        place = place_of_key(config._root, path) if config._root else "sweep.vary"
+        assign(root, key, _tree(value, path, config._root), place)
+        spell_out(root, Config, registry)
+    return validate(root, config._root.place.partition(":")[0] if config._root else "", registry)
+
+
+def _tree(value: Any, path: Path, source: Node | None) -> Node:
+    """Return plain data as a tree whose places are those of its source, as far as it is there."""
+    place = place_of(source, path) if source else "sweep"
+    if isinstance(value, dict):
+        entries = {key: _tree(each, (*path, key), source) for key, each in value.items()}
+        return Node(entries, place, {key: place_of_key(source, (*path, key)) if source else place for key in value})
+    if isinstance(value, list | tuple):
+        return Node([_tree(each, (*path, index), source) for index, each in enumerate(value)], place)
+    return Node(value, place)

@@ -1,0 +1,115 @@
+"""Runs side by side, as tables and sentences: for the terminal, and as Markdown."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .tables import brief, print_diverged, print_table
+from .text import duration, number, printable
+
+# What the first table shows of each run, as far as it has it.
+SHOWN = {"train_mse": "train MSE", "test_accuracy": "test accuracy"}
+
+
+@dataclass(frozen=True)
+class _Table:
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def print_contrast(document: Mapping[str, Any]) -> None:
+    """Print what `sweeps.contrast` found out: tables, then sentences; of three runs and more only on accuracy."""
+    for table in _tables(document):
+        print_table(table.headings, table.rows)
+        print()
+    for comparison in document["comparisons"]:
+        if len(document["variants"]) == 2 or comparison["metric"] == "test_accuracy":
+            said = printable(comparison["conclusion"])
+            print(textwrap.fill(said, 79, initial_indent="- ", subsequent_indent="  "))
+    for each in document["variants"]:
+        print_diverged(each["rounds"], of=f" of {each['label']}")
+
+
+def contrast_markdown(document: Mapping[str, Any]) -> str:
+    """Return the same as Markdown."""
+    tables = [_markdown(table) for table in _tables(document)]
+    sentences = [f"- {_escaped(printable(each['conclusion']))}" for each in document["comparisons"]]
+    return "\n".join([*tables, *sentences, ""])
+
+
+def print_differences(document: Mapping[str, Any]) -> None:
+    """Print in which keys the configs of the runs differ."""
+    labels = [each["label"] for each in document["variants"]]
+    rows = [[key, *(brief(values[label]) for label in labels)] for key, values in document["differences"].items()]
+    if rows:
+        print_table(["differs", *labels], rows, left=1 + len(labels))
+        print()
+    else:
+        print("the configs are the same\n")
+
+
+def _tables(document: Mapping[str, Any]) -> list[_Table]:
+    variants = document["variants"]
+    targets = list(dict.fromkeys(metric for each in variants for metric in each.get("targets", {})))
+    return [_final(variants), _middle(variants), *(_target(variants, metric) for metric in targets)]
+
+
+def _final(variants: Sequence[Mapping[str, Any]]) -> _Table:
+    headings = ["", "rounds", *(heading for title in SHOWN.values() for heading in (title, "CV")), "time"]
+    rows = []
+    for each in variants:
+        counts = each["rounds"]
+        cells = [each["label"], f"{counts['finished']}/{counts['planned']}"]
+        for metric in SHOWN:
+            found = each["final"].get(metric, {})
+            cells += [_mean_and_deviation(found), f"{found['cv']:.3f}" if "cv" in found else "-"]
+        rows.append([*cells, duration(each["seconds"])])
+    return _Table(headings, rows)
+
+
+def _middle(variants: Sequence[Mapping[str, Any]]) -> _Table:
+    rows = []
+    for each in variants:
+        found = each["final"].get("test_accuracy", {})
+        rows.append(
+            [each["label"], number(found.get("median")), number(found.get("iqm")), _interval(found, "iqm_ci95")]
+        )
+    return _Table(["test accuracy", "median", "middle half's mean", "95% interval"], rows)
+
+
+def _target(variants: Sequence[Mapping[str, Any]], metric: str) -> _Table:
+    rows, target = [], None
+    for each in variants:
+        found = each.get("targets", {}).get(metric)
+        if found:
+            reached, epochs = found["success"], found["epochs"]
+            target = reached["target"]
+            share = f"{reached['successes']} of {reached['n']}"
+            rows.append([each["label"], share, _interval(reached, "ci95"), _epochs(epochs)])
+    heading = f"{metric.replace('_', ' ')} {target:g} reached"
+    return _Table(["", heading, "95% interval", "epochs (quartiles)"], rows)
+
+
+def _epochs(found: Mapping[str, Any]) -> str:
+    median, low, high = (f"{found[key]:g}" if key in found else "never" for key in ("median", "q1", "q3"))
+    return f"{median} ({low}–{high})"
+
+
+def _mean_and_deviation(found: Mapping[str, Any]) -> str:
+    if "mean" not in found:
+        return "-"
+    return number(found["mean"]) + (f" ± {number(found['std'])}" if "std" in found else "")
+
+
+def _interval(found: Mapping[str, Any], key: str) -> str:
+    return "-" if key not in found else f"{number(found[key][0])}–{number(found[key][1])}"
+
+
+def _markdown(table: _Table) -> str:
+    lines = [table.headings, ["---"] + ["---:"] * (len(table.headings) - 1), *table.rows]
+    return "\n".join(f"| {' | '.join(_escaped(printable(cell)) for cell in line)} |" for line in lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

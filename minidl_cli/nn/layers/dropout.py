@@ -1,0 +1,41 @@
+"""Dropout."""
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+
+from ..layer import Layer, Noise
+
+
+class Dropout(Layer):
+    """Inverted dropout y = m x in training, y = x in use: each m is 0 with probability p, otherwise 1 / (1 − p).
+
+    So m has the mean 1, and the network in use needs no other weights. m does not depend on x: dL/dx = m dL/dy.
+    Input, output and m are `[rounds, features, batch]`; each round draws its m from its own generator, anew for
+    every sample of every epoch.
+    Source: Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting (2014), section 10.
+
+    Args:
+        p: the probability of 0.
+    """
+
+    mask: Noise
+
+    def __init__(self, p: Annotated[float, Field(ge=0, le=1)] = 0.5):
+        self.p = p
+
+    def connect(self, in_features: int) -> int:
+        self.mask = Noise(in_features, self._draw_mask)
+        return in_features
+
+    def _draw_mask(self, shape: tuple[int, int], dtype: torch.dtype, generator: Generator) -> Tensor:
+        kept = torch.empty(shape, dtype=dtype).bernoulli_(1 - self.p, generator=generator)
+        return kept / (1 - self.p) if self.p < 1 else kept
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mask.value * x if self.training else x
+
+    def backward(self, grad: Tensor) -> Tensor:
+        return self.mask.value * grad if self.training else grad

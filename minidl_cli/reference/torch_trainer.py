@@ -1,0 +1,140 @@
+"""The training of a config by PyTorch itself: torch.nn, autograd and torch.optim."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from ..randomness import generator
+from ..runs.metrics import Numbers
+from ..training.build import Task
+from ..training.exactness import single_thread
+from ..training.measures import Measures
+from ..training.samples import Samples, epoch_order
+from ..training.trainer import Trainer
+from .torch_modules import loss_function, module, optimizer
+
+
+@dataclass(frozen=True)
+class Twin:
+    """What PyTorch trains of one round: its network, and the optimizer of that."""
+
+    network: nn.Sequential
+    optimizer: torch.optim.Optimizer
+
+
+class TorchTrainer(Trainer):
+    """The same rounds, but every step of theirs is PyTorch's.
+
+    Each round is a network of its own, which starts from minidl's initial weights and sees the same batches. What the
+    epochs log is what that network puts out. After each epoch its weights are copied into minidl's network, so
+    that which rounds stop, and which weights are best, is told and kept in one way for both. The final metrics, as
+    those of `minidl eval`, come from minidl's network with these weights.
+
+    Dropout draws masks of its own, by PyTorch's generator, from the round's seed and the epoch.
+
+    Args:
+        task: what to train.
+        seeds: the seeds of the rounds, all different.
+
+    Raises:
+        InputError: a component has no counterpart in PyTorch.
+    """
+
+    def __init__(self, task: Task, seeds: Sequence[int]):
+        super().__init__(task, seeds)
+        self.loss_function = loss_function(self.config)
+        self.twins = [self._twin(index) for index in range(len(self.stack))]
+
+    def _twin(self, index: int) -> Twin:
+        network = module(self.config, self.network.widths[0])
+        network.load_state_dict({name: values[index] for name, values in self.network.state().items()})
+        return Twin(network, optimizer(self.config, network.parameters()))
+
+    def _train(self, lr: float) -> dict[str, Numbers]:
+        metrics = _joined([self._train_round(index, lr) for index in range(len(self.stack))])
+        self._keep_weights()
+        return metrics
+
+    @single_thread()
+    def _train_round(self, index: int, lr: float) -> dict[str, Numbers]:
+        """Train a round for an epoch, and return the measures of the outputs on the way, each `[1]`."""
+        twin, seed, samples = self.twins[index], self.stack[index], self._samples("train", index)
+        step_size = self.options.batch_size * self.options.accumulate
+        order = epoch_order(self.options, len(samples), [seed], self.epoch)
+        measures = Measures(self.judge, rounds=1)
+        for group in twin.optimizer.param_groups:
+            group["lr"] = lr
+        twin.network.train()
+        with _global_generator(generator(seed, "noise", self.epoch)):
+            for inputs, targets in samples.gather(order, samples.block_size(step_size)):
+                steps = (torch.split(_rows(part), step_size) for part in (inputs, targets))
+                measures.add(_columns([self._step(twin, x, target) for x, target in zip(*steps, strict=True)]), targets)
+        return measures.means("train")
+
+    def _step(self, twin: Twin, x: Tensor, target: Tensor) -> Tensor:
+        """Take one step of the optimizer, and return what the network put out before it, `[samples, outputs]`."""
+        # The loss is that of the joined batches. Layers that look at a whole batch see each by itself.
+        output = torch.cat([twin.network(batch) for batch in torch.split(x, self.options.batch_size)])
+        twin.optimizer.zero_grad()
+        self.loss_function(output, target).backward()  # type: ignore[no-untyped-call]
+        if self.options.clip_norm is not None:
+            nn.utils.clip_grad_norm_(twin.network.parameters(), self.options.clip_norm)
+        twin.optimizer.step()
+        return output.detach()
+
+    @torch.inference_mode()
+    def _keep_weights(self) -> None:
+        states = [twin.network.state_dict() for twin in self.twins]
+        self.network.load({name: torch.stack([state[name] for state in states]) for name in self.network.state()})
+
+    @single_thread()
+    @torch.inference_mode()
+    def _measure(self) -> dict[str, Numbers]:
+        return _joined([self._measure_round(index) for index in range(len(self.stack))])
+
+    def _measure_round(self, index: int) -> dict[str, Numbers]:
+        """Return the measures of all parts but the training samples, each `[1]`."""
+        network = self.twins[index].network.eval()
+        metrics: dict[str, Numbers] = {}
+        for name in self.samples:
+            if name != "train":
+                part, measures = self._samples(name, index), Measures(self.judge, rounds=1)
+                for inputs, targets in part.in_order(1, part.block_size(1)):
+                    measures.add(_columns([network(_rows(inputs))]), targets)
+                metrics |= measures.means(name)
+        return metrics
+
+    def _samples(self, part: str, index: int) -> Samples:
+        """Return the samples of one round."""
+        return self.samples[part].select([index])
+
+    def _rebuild(self, rounds: list[int]) -> None:
+        super()._rebuild(rounds)
+        self.twins = [self.twins[index] for index in rounds]
+
+
+@contextmanager
+def _global_generator(numbers: Generator) -> Iterator[None]:
+    """Let the global generator, the only one that nn.Dropout knows, draw these numbers; then it is as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.set_rng_state(numbers.get_state())
+        yield
+
+
+def _rows(columns: Tensor) -> Tensor:
+    """Return the samples `[1, features, n]` of one round as PyTorch takes them, `[n, features]`."""
+    return columns[0].T.contiguous()
+
+
+def _columns(rows: Sequence[Tensor]) -> Tensor:
+    """Return batches of `[n, outputs]` joined, as minidl's measures take them, `[1, outputs, n]`."""
+    return torch.cat(list(rows)).T.unsqueeze(0)
+
+
+def _joined(metrics: Sequence[dict[str, Numbers]]) -> dict[str, Numbers]:
+    """Return metrics `[rounds]` from those of each round, `[1]`."""
+    return {name: np.concatenate([each[name] for each in metrics]) for name in metrics[0]}

@@ -1,0 +1,77 @@
+"""What a folder holds that compares runs: statistics, a table, and figures."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..display import figures
+from ..display.contrast_tables import contrast_markdown
+from ..errors import InputError
+from ..runs.atomic import write_atomically
+from ..runs.folder import Run
+from .contrast import Side
+
+# The figures over epochs have a second edition of the last share of them.
+ZOOM = 0.2
+
+
+def write_variants(run: Run, sides: Sequence[Side], document: Mapping[str, Any]) -> None:
+    """Complete the folder of a sweep of variants, given their runs and how they compare."""
+    counts: Counter[str] = Counter()
+    for each in document["variants"]:
+        counts.update({key: each["rounds"][key] for key in ("planned", "finished", "diverged", "failed")})
+    seconds = sum(side.seconds for side in sides)
+    run.write_json("summary.json", {"rounds": dict(counts), "final": {}, "seconds": seconds, **document})
+    write_contrast(run.path, run.name, sides, document)
+
+
+def write_comparison(folder: Path, sides: Sequence[Side], document: Mapping[str, Any]) -> None:
+    """Write what compares runs into a folder of its own, which is made if it is not there.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        content = json.dumps(document, indent=2, allow_nan=False) + "\n"
+        write_atomically(folder / "comparison.json", content)
+        write_contrast(folder, " and ".join(side.label for side in sides), sides, document)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from error
+
+
+def write_contrast(folder: Path, title: str, sides: Sequence[Side], document: Mapping[str, Any]) -> None:
+    """Write `table.md` and the figures that hold runs side by side into a folder.
+
+    Args:
+        folder: where to write.
+        title: what stands above the figures.
+        sides: the runs.
+        document: how they compare.
+    """
+    write_atomically(folder / "table.md", contrast_markdown(document))
+    losses = {side.config.loss.name for side in sides}
+    loss_label = f"loss ({losses.pop()})" if len(losses) == 1 else "loss (of several kinds)"
+    histories = [figures.History(side.label, np.asarray(side.curves.epochs), side.curves.values) for side in sides]
+    figures.draw_variants(folder / "variants.png", title, histories, loss_label=loss_label)
+    last = max((epoch for side in sides for epoch in side.curves.epochs), default=0)
+    zoom = round(last * ZOOM)
+    if zoom > 1:
+        figures.draw_variants(
+            folder / "variants_end.png", f"{title}, the last {zoom} epochs", histories, loss_label=loss_label, zoom=zoom
+        )
+    accuracy = figures.Metric("test_accuracy", "test accuracy", higher_is_better=True)
+    loss = figures.Metric("train_loss", f"training {loss_label}")
+    mse = figures.Metric("train_mse", "final training MSE")
+    figures.draw_rounds(folder / "all_rounds.png", title, histories, [loss, accuracy])
+    finals = [
+        figures.Finals(side.label, {metric.name: side.values(metric.name) for metric in (mse, accuracy)})
+        for side in sides
+    ]
+    final_accuracy = figures.Metric("test_accuracy", "final test accuracy", higher_is_better=True)
+    figures.draw_final_points(folder / "final.png", title, finals, [mse, final_accuracy])
+    figures.draw_loss_against_accuracy(folder / "clusters.png", title, finals, loss=mse, accuracy=final_accuracy)

@@ -1,0 +1,61 @@
+"""The best weights of each round, by its validation samples, and when it is time to stop."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..config.schema import EarlyStopping
+from ..runs.metrics import Numbers
+from .evaluation import higher_is_better
+
+
+class BestWeights:
+    """The weights of each round of a stack after the epoch in which its monitored metric was best.
+
+    Args:
+        rule: which metric says so, and how long to wait for a better one.
+        state: the weights before training, each `[rounds, *shape]`: the best until there are others.
+
+    Attributes:
+        epochs: the epoch that each round's best weights are of, `[rounds]`.
+        state: the best weights, each `[rounds, *shape]`.
+    """
+
+    def __init__(self, rule: EarlyStopping, state: Mapping[str, Tensor]):
+        self.rule = rule
+        self.state = {name: values.clone() for name, values in state.items()}
+        rounds = len(next(iter(state.values())))
+        self.epochs = np.zeros(rounds, dtype=np.int64)
+        self._scores = np.full(rounds, -np.inf)
+        # What a score has to beat by min_delta, and since which epoch none has.
+        self._references, self._waiting_since = self._scores.copy(), self.epochs.copy()
+
+    def update(self, metrics: Mapping[str, Numbers], epoch: int, state: Mapping[str, Tensor]) -> None:
+        """Keep the weights of the rounds that are better than ever before.
+
+        Args:
+            metrics: the metrics after the epoch, each `[rounds]`, the monitored one among them. (NaN is not better.)
+            epoch: the epoch.
+            state: the weights after it, each `[rounds, *shape]`.
+        """
+        monitor = self.rule.monitor
+        scores = metrics[monitor] if higher_is_better(monitor) else -metrics[monitor]
+        better = scores > self._scores
+        self._scores[better], self.epochs[better] = scores[better], epoch
+        for name, values in self.state.items():
+            values[better] = state[name][better]
+        progress = scores > self._references + self.rule.min_delta
+        self._references[progress], self._waiting_since[progress] = scores[progress], epoch
+
+    def out_of_patience(self, epoch: int) -> NDArray[np.bool_]:
+        """Tell which rounds have waited long enough, `[rounds]`."""
+        return epoch - self._waiting_since >= self.rule.patience
+
+    def keep(self, rounds: Sequence[int]) -> None:
+        """Drop all rounds but the given ones."""
+        places = list(rounds)
+        self.state = {name: values[places] for name, values in self.state.items()}
+        self.epochs, self._scores = self.epochs[places], self._scores[places]
+        self._references, self._waiting_since = self._references[places], self._waiting_since[places]
