@@ -10,13 +10,11 @@ the run folder. It has 20 epochs.
 """
 
 import sys
-from itertools import cycle
-from multiprocessing import get_context
-from multiprocessing.connection import wait
+from collections.abc import Callable
 
 from minidl_cli import load_config
 from minidl_cli.config.schema import Config
-from minidl_cli.sweeps.workers import Plan, default_workers, plan, train_rounds, work
+from minidl_cli.sweeps.workers import Workers, default_workers, plan
 from minidl_cli.training.build import build
 from minidl_cli.training.exactness import single_thread
 from minidl_cli.training.trainer import Trainer
@@ -44,40 +42,25 @@ def train_again(trainer: Trainer) -> None:
 
 def one_round() -> Measure:
     repetitions = 5  # A single training is too short to be measured well.
-    config, planned = _training(rounds=1, workers=1)
-    return lambda: seconds(lambda: [list(train_rounds(config, planned)) for _ in range(repetitions)]) / repetitions
+    train = _training(rounds=1, workers=1)
+    return lambda: seconds(lambda: [train() for _ in range(repetitions)]) / repetitions
 
 
 def hundred_rounds() -> Measure:
-    config, planned = _training(rounds=100, workers=1)
-    return lambda: seconds(lambda: list(train_rounds(config, planned)))
-
-
-def in_workers() -> Measure:
-    """Measure with minidl's own worker processes, kept alive: their start would take longer than the training."""
-    config, planned = _training(rounds=100, workers=default_workers())
-    context = get_context("spawn")
-    connections = []
-    for _ in range(planned.workers):
-        ours, theirs = context.Pipe()
-        context.Process(target=work, args=(config, theirs), daemon=True).start()
-        connections.append(ours)
-
-    def train() -> None:
-        for connection, chunk in zip(cycle(connections), planned.chunks, strict=False):
-            connection.send(chunk)
-        at_work = len(planned.chunks)
-        while at_work:
-            for connection in wait(connections):
-                if connection.recv() is None:
-                    at_work -= 1
-
+    train = _training(rounds=100, workers=1)
     return lambda: seconds(train)
 
 
-def _training(rounds: int, workers: int) -> tuple[Config, Plan]:
+def in_workers() -> Measure:
+    """Measure with worker processes that are kept alive: their start would take longer than the training."""
+    train = _training(rounds=100, workers=default_workers())
+    return lambda: seconds(train)
+
+
+def _training(rounds: int, workers: int) -> Callable[[], object]:
     config = disc(f"training.epochs={TRAINING_EPOCHS}", f"sweep.rounds={rounds}")
-    return config, plan(build(config), workers)
+    planned, processes = plan(build(config), workers), Workers()
+    return lambda: list(processes.train(config, planned))
 
 
 if __name__ == "__main__":

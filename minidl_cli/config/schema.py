@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PrivateAttr
 
 from ..errors import InputError
-from ..registry import Component, Kind, NonNegative, NonNegativeInt, Positive, PositiveInt, StrictModel
+from ..registry import Component, Kind, NonNegative, NonNegativeInt, Positive, PositiveInt, ProperFraction, StrictModel
 from .locate import Path, dotted, place_of
 from .yaml_tree import Node
 
@@ -42,7 +42,7 @@ class TrainingOptions(StrictModel):
     clip_norm: Positive | None = Field(
         None, description="The largest norm of a round's gradient; a longer one is scaled down to it."
     )
-    validation: Annotated[float, Field(ge=0, lt=1)] = Field(
+    validation: ProperFraction = Field(
         0.0, description="The share of the training samples that is held back for validation."
     )
     early_stopping: EarlyStopping | None = Field(

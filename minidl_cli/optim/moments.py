@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import torch
-from pydantic import Field, Strict
+from pydantic import Strict
 from torch import Tensor
 
-Decay = Annotated[float, Field(ge=0, lt=1)]
-Betas = Annotated[tuple[Decay, Decay], Strict(False)]  # YAML knows lists only
+from ..registry import ProperFraction
+
+Betas = Annotated[tuple[ProperFraction, ProperFraction], Strict(False)]  # YAML knows lists only
 
 
 class Moments:

@@ -1,12 +1,9 @@
 """RMSprop."""
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from ..registry import NonNegative, Positive
+from ..registry import NonNegative, Positive, ProperFraction
 from .optimizer import Optimizer
 
 
@@ -34,7 +31,7 @@ class RMSprop(Optimizer):
     def __init__(
         self,
         lr: Positive = 1e-2,
-        alpha: Annotated[float, Field(ge=0, lt=1)] = 0.99,
+        alpha: ProperFraction = 0.99,
         eps: Positive = 1e-8,
         weight_decay: NonNegative = 0.0,
         momentum: NonNegative = 0.0,

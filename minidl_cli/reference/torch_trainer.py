@@ -77,8 +77,9 @@ class TorchTrainer(Trainer):
 
     def _step(self, twin: Twin, x: Tensor, target: Tensor) -> Tensor:
         """Take one step of the optimizer, and return what the network put out before it, `[samples, outputs]`."""
-        # The loss is that of the joined batches. Layers that look at a whole batch see each by itself.
-        output = torch.cat([twin.network(batch) for batch in torch.split(x, self.options.batch_size)])
+        # Layers that look at a whole batch see each by itself; the loss is that of all of them joined.
+        outputs = [twin.network(batch) for batch in torch.split(x, self.options.batch_size)]
+        output = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
         twin.optimizer.zero_grad()
         self.loss_function(output, target).backward()  # type: ignore[no-untyped-call]
         if self.options.clip_norm is not None:

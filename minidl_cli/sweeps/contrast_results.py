@@ -13,7 +13,11 @@ from ..display.contrast_tables import contrast_markdown
 from ..errors import InputError
 from ..runs.atomic import write_atomically
 from ..runs.folder import Run
+from ..statistics import median_index
+from ..training.build import build
+from ..training.evaluation import checked_weights, chosen_weights
 from .contrast import Side
+from .drawing import FINAL_ACCURACY, FINAL_MSE, draw_clusters, is_plane, restore_one, test_predictions
 
 # The figures over epochs have a second edition of the last share of them.
 ZOOM = 0.2
@@ -66,12 +70,33 @@ def write_contrast(folder: Path, title: str, sides: Sequence[Side], document: Ma
         )
     accuracy = figures.Metric("test_accuracy", "test accuracy", higher_is_better=True)
     loss = figures.Metric("train_loss", f"training {loss_label}")
-    mse = figures.Metric("train_mse", "final training MSE")
     figures.draw_rounds(folder / "all_rounds.png", title, histories, [loss, accuracy])
     finals = [
-        figures.Finals(side.label, {metric.name: side.values(metric.name) for metric in (mse, accuracy)})
+        figures.Finals(side.label, {each.name: side.values(each.name) for each in (FINAL_MSE, FINAL_ACCURACY)})
         for side in sides
     ]
-    final_accuracy = figures.Metric("test_accuracy", "final test accuracy", higher_is_better=True)
-    figures.draw_final_points(folder / "final.png", title, finals, [mse, final_accuracy])
-    figures.draw_loss_against_accuracy(folder / "clusters.png", title, finals, loss=mse, accuracy=final_accuracy)
+    figures.draw_final_points(folder / "final.png", title, finals, [FINAL_MSE, FINAL_ACCURACY])
+    draw_clusters(folder / "clusters.png", title, finals)
+    _draw_predictions(folder, title, sides)
+
+
+def _draw_predictions(folder: Path, title: str, sides: Sequence[Side]) -> None:
+    """Draw the predictions of each side's round of median accuracy, if all have the same points in a plane."""
+    task = build(sides[0].config)
+    if not is_plane(task) or any(side.config.data != sides[0].config.data for side in sides):
+        return
+    panels = [_median_predictions(side) for side in sides if side.finished]
+    if panels:
+        border = [line.numpy() for line in task.dataset.border()]
+        figures.draw_predictions(
+            folder / "predictions.png", f"{title}: test samples, each round of median accuracy", panels, border=border
+        )
+
+
+def _median_predictions(side: Side) -> figures.Predictions:
+    task = build(side.config)
+    middle = side.finished[median_index([row.metrics["test_accuracy"] for row in side.finished])]
+    place = [row.seed for row in side.rows].index(middle.seed)
+    weights = checked_weights(side.run, task, len(side.rows), chosen_weights(side.config))
+    network = restore_one(task, {name: values[place] for name, values in weights.items()})
+    return test_predictions(task, network, middle.seed, side.label)

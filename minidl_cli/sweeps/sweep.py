@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol
@@ -22,7 +22,7 @@ from ..training.trainer import EpochRecord, Round
 from .contrast import Side, contrast
 from .contrast_results import write_variants
 from .results import write_results
-from .workers import plan, train_rounds
+from .workers import Workers, plan
 
 
 def train(config: Config, *, runs_dir: str | Path = DEFAULT_RUNS_DIR) -> Run:
@@ -178,11 +178,12 @@ class _RoundsJob:
         self.all_diverged = False
 
     def records(self) -> Generator[EpochRecord, None, None]:
-        yield from self.train()
+        with Workers() as workers:
+            yield from self.train(workers)
         if self.all_diverged:
             raise TrainingError(f"every round diverged; try a smaller learning rate ({self.run.path} has the records)")
 
-    def train(self) -> Iterator[EpochRecord]:
+    def train(self, workers: Workers) -> Generator[EpochRecord, None, None]:
         """Do what `records` does, but do not complain of rounds that diverged."""
         warn_of_inexact_products(self._task.dtype)
         started = perf_counter()
@@ -190,7 +191,7 @@ class _RoundsJob:
         rounds: dict[int, Round] = {}
         try:
             with MetricsLog(self.run.metrics_path, seeds, options.logged_epochs(), self._task.metrics) as log:
-                for event in train_rounds(self._config, self._plan):
+                for event in workers.train(self._config, self._plan):
                     if isinstance(event, Round):
                         rounds[event.seed] = event
                         continue
@@ -213,9 +214,10 @@ class _VariantsJob:
         self.doing = next(iter(jobs))
 
     def records(self) -> Generator[EpochRecord, None, None]:
-        for label, job in self._jobs.items():
-            self.doing = label
-            yield from job.train()
+        with Workers() as workers:
+            for label, job in self._jobs.items():
+                self.doing = label
+                yield from job.train(workers)
         try:
             sides = [Side.of(label, job.run) for label, job in self._jobs.items()]
             write_variants(self.run, sides, contrast(sides))

@@ -10,6 +10,7 @@ from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from traceback import format_exc
+from types import TracebackType
 
 from ..config.schema import Config
 from ..errors import TrainingError
@@ -68,18 +69,74 @@ def plan(task: Task, workers: int | None = None, chunk: int | None = None) -> Pl
     return Plan(chunks, min(workers, len(chunks)))
 
 
-def train_rounds(config: Config, plan: Plan) -> Iterator[Event]:
-    """Train all rounds, and yield their epoch records as they come, and each round when it is done.
+class Workers:
+    """Processes that train chunks of rounds: started when they are first needed, kept until the end.
 
-    Raises:
-        GraphError: a layer failed.
-        TrainingError: a worker died.
+    As a context manager, it ends them all: in peace when there is nothing left to do, at once after an error.
     """
-    if plan.workers > 1:
-        yield from _train_in_processes(config, plan)
-        return
-    for chunk in plan.chunks:
-        yield from _train_chunk(config, chunk)
+
+    def __init__(self) -> None:
+        self._processes: list[SpawnProcess] = []
+        self._idle: list[Connection] = []
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for connection in self._idle:
+            connection.close()
+        for process in self._processes:
+            if kind is not None:
+                process.terminate()
+            process.join()
+
+    def train(self, config: Config, plan: Plan) -> Iterator[Event]:
+        """Train all rounds, and yield their epoch records as they come, and each round when it is done.
+
+        Raises:
+            GraphError: a layer failed.
+            TrainingError: a worker died.
+        """
+        if plan.workers > 1:
+            yield from self._train_in_processes(config, plan)
+            return
+        for chunk in plan.chunks:
+            yield from _train_chunk(config, chunk)
+
+    def _train_in_processes(self, config: Config, plan: Plan) -> Iterator[Event]:
+        waiting = deque(plan.chunks)
+        at_work: dict[Connection, Chunk] = {}
+
+        def give_work() -> None:
+            connection, chunk = self._idle.pop(), waiting.popleft()
+            try:
+                connection.send((config, chunk))
+            except ConnectionError:
+                raise _death(chunk) from None
+            at_work[connection] = chunk
+
+        for _ in range(plan.workers):
+            if not self._idle:
+                self._start()
+            give_work()
+        while at_work:
+            for ready in wait(list(at_work)):
+                assert isinstance(ready, Connection)
+                event = _receive(ready, at_work[ready])
+                if event is not None:
+                    yield event
+                    continue
+                del at_work[ready]
+                self._idle.append(ready)
+                if waiting:
+                    give_work()
+
+    def _start(self) -> None:
+        process, connection = _start_worker()
+        self._processes.append(process)
+        self._idle.append(connection)
 
 
 def _train_chunk(config: Config, chunk: Chunk) -> Iterator[Event]:
@@ -88,52 +145,25 @@ def _train_chunk(config: Config, chunk: Chunk) -> Iterator[Event]:
     yield from trainer.rounds()
 
 
-def _train_in_processes(config: Config, plan: Plan) -> Iterator[Event]:
-    waiting = deque(plan.chunks)
-    at_work: dict[Connection, Chunk] = {}
-    processes = []
-    try:
-        for _ in range(plan.workers):
-            process, connection = _start_worker(config)
-            processes.append(process)
-            at_work[connection] = waiting.popleft()
-            connection.send(at_work[connection])
-        while at_work:
-            for ready in wait(list(at_work)):
-                assert isinstance(ready, Connection)
-                event = _receive(ready, at_work[ready])
-                if event is not None:
-                    yield event
-                elif waiting:
-                    at_work[ready] = waiting.popleft()
-                    ready.send(at_work[ready])
-                else:
-                    del at_work[ready]
-                    ready.close()
-    except BaseException:
-        for process in processes:
-            process.terminate()
-        raise
-    finally:
-        for process in processes:
-            process.join()
-
-
 def _receive(connection: Connection, chunk: Chunk) -> Event | None:
     try:
         event: Event | Exception | None = connection.recv()
     except (EOFError, ConnectionError):
-        raise TrainingError(f"a worker died while it trained the seeds {', '.join(map(str, chunk))}") from None
+        raise _death(chunk) from None
     if isinstance(event, Exception):
         raise event
     return event
 
 
-def _start_worker(config: Config) -> tuple[SpawnProcess, Connection]:
+def _death(chunk: Chunk) -> TrainingError:
+    return TrainingError(f"a worker died while it trained the seeds {', '.join(map(str, chunk))}")
+
+
+def _start_worker() -> tuple[SpawnProcess, Connection]:
     # Spawned, not forked: a fork copies locks that PyTorch's threads may hold.
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=work, args=(config, theirs), daemon=True)
+    process = context.Process(target=work, args=(theirs,), daemon=True)
     # Ctrl-C goes to every process of a terminal, but the first one decides when the workers end. They inherit
     # that it is blocked, from their first moment on. (Starting Python's own helper would unblock it.)
     resource_tracker.ensure_running()
@@ -146,16 +176,16 @@ def _start_worker(config: Config) -> tuple[SpawnProcess, Connection]:
     return process, ours
 
 
-def work(config: Config, connection: Connection) -> None:
+def work(connection: Connection) -> None:
     """Be a worker process: train the chunks that come, until the connection ends.
 
     Args:
-        config: what to train.
-        connection: brings chunks, and takes for each its events and then None, or else the exception that came.
+        connection: brings configs with chunks, and takes for each its events and then None, or else the exception that
+            came.
     """
     try:
         while True:
-            chunk = connection.recv()
+            config, chunk = connection.recv()
             try:
                 for event in _train_chunk(config, chunk):
                     connection.send(event)

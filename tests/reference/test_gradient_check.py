@@ -357,7 +357,7 @@ def test_too_small_a_batch_is_refused(small_config: Callable[..., Any]) -> None:
         check_gradients(small_config(NORMED), batch=1)
 
 
-def test_a_saturated_sigmoid_is_no_error(small_config: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_saturated_sigmoid_is_no_error(small_config: Callable[..., Any]) -> None:
     """Where exp(-x) would be infinite, autograd would find a NaN."""
     settings = ["init.normal.std=1e5", "model=[linear: 5, sigmoid, silu, linear: 2]"]
     assert not failed(check_gradients(small_config(*settings)))

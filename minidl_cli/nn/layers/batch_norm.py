@@ -1,12 +1,9 @@
 """Batch normalization."""
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from ...registry import Positive
+from ...registry import Fraction, Positive
 from ..initializers.constant import Constant
 from ..initializers.zeros import Zeros
 from ..layer import Buffer, Layer, Parameter
@@ -40,7 +37,7 @@ class BatchNorm(Layer):
     running_mean: Buffer
     running_var: Buffer
 
-    def __init__(self, eps: Positive = 1e-5, momentum: Annotated[float, Field(ge=0, le=1)] = 0.1, affine: bool = True):
+    def __init__(self, eps: Positive = 1e-5, momentum: Fraction = 0.1, affine: bool = True):
         self.eps, self.momentum, self.affine = eps, momentum, affine
 
     def connect(self, in_features: int) -> int:

@@ -1,11 +1,9 @@
 """Dropout."""
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import Generator, Tensor
 
+from ...registry import Fraction
 from ..layer import Layer, Noise
 
 
@@ -23,7 +21,7 @@ class Dropout(Layer):
 
     mask: Noise
 
-    def __init__(self, p: Annotated[float, Field(ge=0, le=1)] = 0.5):
+    def __init__(self, p: Fraction = 0.5):
         self.p = p
 
     def connect(self, in_features: int) -> int:

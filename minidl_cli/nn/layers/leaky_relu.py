@@ -1,12 +1,11 @@
 """The leaky rectified linear unit."""
 
 import math
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
+from ...registry import Fraction
 from ..layer import Layer
 
 
@@ -22,7 +21,7 @@ class LeakyReLU(Layer):
         negative_slope: a, the slope where x < 0.
     """
 
-    def __init__(self, negative_slope: Annotated[float, Field(ge=0, le=1)] = 0.01):
+    def __init__(self, negative_slope: Fraction = 0.01):
         self.negative_slope = negative_slope
         self.gain = math.sqrt(2 / (1 + negative_slope**2))
 

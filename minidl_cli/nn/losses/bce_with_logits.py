@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from ..layers.sigmoid import sigmoid
 from ..loss import ElementwiseLoss, Reduction
 
 
@@ -34,5 +35,4 @@ class BCEWithLogits(ElementwiseLoss):
         return self.link(output).sub_(target)
 
     def link(self, output: Tensor) -> Tensor:
-        # Not torch.sigmoid, whose bits depend on an element's place. Where exp overflows, 1 / inf is the right 0.
-        return 1 / (1 + torch.exp(-output))
+        return sigmoid(output)

@@ -1,11 +1,11 @@
 """The cross-entropy of logits."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
+from ...registry import ProperFraction
 from ..loss import Loss
 
 
@@ -33,7 +33,7 @@ class CrossEntropy(Loss):
     def __init__(
         self,
         reduction: Literal["mean", "sum"] = "mean",
-        label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+        label_smoothing: ProperFraction = 0.0,
     ):
         self.label_smoothing, self.is_sum = label_smoothing, reduction == "sum"
 

@@ -1,11 +1,8 @@
 """A learning rate that falls along a cosine, after a warm-up."""
 
 import math
-from typing import Annotated
 
-from pydantic import Field
-
-from ...registry import NonNegativeInt
+from ...registry import Fraction, NonNegativeInt
 from ..schedule import Schedule
 
 
@@ -29,7 +26,7 @@ class Cosine(Schedule):
         end_factor: what the factor falls to by the end of the training.
     """
 
-    def __init__(self, warmup: NonNegativeInt = 0, end_factor: Annotated[float, Field(ge=0, le=1)] = 0.0):
+    def __init__(self, warmup: NonNegativeInt = 0, end_factor: Fraction = 0.0):
         self.warmup, self.end_factor = warmup, end_factor
 
     def rate(self, lr: float, finished: int, epochs: int) -> float:
