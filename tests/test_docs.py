@@ -57,8 +57,15 @@ def test_links_lead_somewhere(path):
 
 
 def test_config_in_the_readme_is_the_shipped_one():
-    (shown,) = blocks(ROOT / "README.md", "yaml")
+    shown, _ = blocks(ROOT / "README.md", "yaml")
     assert yaml.safe_load(shown) == yaml.safe_load((ROOT / "configs/disc.yaml").read_text())
+
+
+def test_other_keys_in_the_readme_are_known(tmp_path):
+    _, shown = blocks(ROOT / "README.md", "yaml")
+    config = yaml.safe_load((ROOT / "configs/disc.yaml").read_text()) | yaml.safe_load(shown)
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump(config))
+    assert len(build.variants(load_config(tmp_path / "all.yaml"))) == 2
 
 
 def test_mistake_in_the_readme(minidl):

@@ -57,6 +57,9 @@ def test_the_global_generator_is_left_alone() -> None:
         ((7, "parameters", 0), 13364591807061663253),
         ((7, "order", 1), 12277621619514057580),
         ((999999999999999999, "order", 1000), 894651164664610887),
+        ((0, "validation", 0), 17841941159712687210),
+        ((7, "noise", 3), 12667399066429206800),
+        ((0, "bootstrap", 0), 1235076423397757105),
     ],
 )
 def test_the_scheme_is_pinned(use: tuple[int, Purpose, int], seed: int) -> None:

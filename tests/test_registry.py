@@ -80,9 +80,10 @@ def test_describe_says_what_a_config_may_write() -> None:
         "out_features": {"meaning": "the number of outputs."},
         "bias": {"meaning": "whether b is there.", "default": True},
         "init": {
-            "meaning": "the distribution of W's initial values; b's are always PyTorch's default.",
-            "default": "torch_default",
+            "meaning": "the distribution of W's initial values; by default the `init` of the whole model.",
+            "default": None,
         },
+        "bias_init": {"meaning": "the distribution of b's initial values.", "default": "torch_default"},
     }
 
 
@@ -132,8 +133,9 @@ def test_without_a_docstring_there_is_no_meaning() -> None:
 
 def test_a_component_is_filled_with_its_defaults() -> None:
     component = registry().component("layer", {"linear": {"out_features": 3}})
-    assert component == Component("linear", {"out_features": 3, "bias": True, "init": Component("torch_default", {})})
-    assert component.spelled_out() == {"linear": {"out_features": 3, "bias": True, "init": "torch_default"}}
+    arguments = {"out_features": 3, "bias": True, "init": None}
+    assert component == Component("linear", {**arguments, "bias_init": Component("torch_default", {})})
+    assert component.spelled_out() == {"linear": {**arguments, "bias_init": "torch_default"}}
     assert registry().component("layer", {"tanh": {}}).spelled_out() == "tanh"
     assert registry().component("layer", component) is component
 
@@ -145,14 +147,15 @@ def test_make_constructs_nested_components() -> None:
     assert isinstance(layer.init, Normal)
     assert (layer.out_features, layer.has_bias, layer.init.std) == (3, True, 0.5)
     plain = registry().make("layer", registry().component("layer", {"linear": {"out_features": 3}}))
-    assert isinstance(plain.init, TorchDefault)
+    assert plain.init is None
+    assert isinstance(plain.bias_init, TorchDefault)
 
 
 @pytest.mark.parametrize(
     ("kind", "value"),
     [
         ("dataset", {"disc": {"train": 3, "target_values": [-1, 1.5]}}),
-        ("layer", {"linear": {"out_features": 3, "init": {"normal": {"std": 0.5}}}}),
+        ("layer", {"linear": {"out_features": 3, "init": {"normal": {"std": 0.5}}, "bias_init": {"normal": {"std": 1.0}}}}),
         ("loss", {"mse": {"reduction": "sum"}}),
         ("optimizer", {"sgd": {"lr": 0.1, "momentum": 0.5, "nesterov": True}}),
     ],

@@ -66,7 +66,7 @@ def _print_report(job: "Job") -> None:
         print_final(summary["final"])
         print_targets(summary.get("targets", {}))
     print_rounds(summary["rounds"])
-    click.echo(f"{job.epochs:,} epoch{'s' * (job.epochs != 1)} of training in {duration(summary['seconds'])}")
+    click.echo(f"trained in {duration(summary['seconds'])}")
     click.echo(path)
     click.echo(f"figures: {', '.join(path.name for path in sorted(job.run.path.glob('*.png')))}")
     if not job.run.has_variants:

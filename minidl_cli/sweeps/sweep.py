@@ -186,6 +186,7 @@ class _RoundsJob:
     def train(self, workers: Workers) -> Generator[EpochRecord, None, None]:
         """Do what `records` does, but do not complain of rounds that diverged."""
         warn_of_inexact_products(self._task.dtype)
+        workers.call(self._plan)
         started = perf_counter()
         seeds, options = self._config.seeds, self._config.training
         rounds: dict[int, Round] = {}

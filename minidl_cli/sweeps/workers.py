@@ -70,7 +70,7 @@ def plan(task: Task, workers: int | None = None, chunk: int | None = None) -> Pl
 
 
 class Workers:
-    """Processes that train chunks of rounds: started when they are first needed, kept until the end.
+    """Processes that train chunks of rounds: started when they are called for, kept until the end.
 
     As a context manager, it ends them all: in peace when there is nothing left to do, at once after an error.
     """
@@ -92,6 +92,18 @@ class Workers:
                 process.terminate()
             process.join()
 
+    def call(self, plan: Plan) -> None:
+        """Start as many processes as a plan needs, unless they are there already, and wait until they are ready.
+
+        Raises:
+            TrainingError: one died.
+        """
+        needed = plan.workers if plan.workers > 1 else 0
+        new = [self._start() for _ in range(needed - len(self._processes))]
+        for connection in new:
+            _receive(connection, doing="started")
+        self._idle += new
+
     def train(self, config: Config, plan: Plan) -> Iterator[Event]:
         """Train all rounds, and yield their epoch records as they come, and each round when it is done.
 
@@ -99,6 +111,7 @@ class Workers:
             GraphError: a layer failed.
             TrainingError: a worker died.
         """
+        self.call(plan)
         if plan.workers > 1:
             yield from self._train_in_processes(config, plan)
             return
@@ -114,17 +127,15 @@ class Workers:
             try:
                 connection.send((config, chunk))
             except ConnectionError:
-                raise _death(chunk) from None
+                raise _death(_doing(chunk)) from None
             at_work[connection] = chunk
 
         for _ in range(plan.workers):
-            if not self._idle:
-                self._start()
             give_work()
         while at_work:
             for ready in wait(list(at_work)):
                 assert isinstance(ready, Connection)
-                event = _receive(ready, at_work[ready])
+                event = _receive(ready, _doing(at_work[ready]))
                 if event is not None:
                     yield event
                     continue
@@ -133,10 +144,10 @@ class Workers:
                 if waiting:
                     give_work()
 
-    def _start(self) -> None:
+    def _start(self) -> Connection:
         process, connection = _start_worker()
         self._processes.append(process)
-        self._idle.append(connection)
+        return connection
 
 
 def _train_chunk(config: Config, chunk: Chunk) -> Iterator[Event]:
@@ -145,18 +156,22 @@ def _train_chunk(config: Config, chunk: Chunk) -> Iterator[Event]:
     yield from trainer.rounds()
 
 
-def _receive(connection: Connection, chunk: Chunk) -> Event | None:
+def _receive(connection: Connection, doing: str) -> Event | None:
     try:
         event: Event | Exception | None = connection.recv()
     except (EOFError, ConnectionError):
-        raise _death(chunk) from None
+        raise _death(doing) from None
     if isinstance(event, Exception):
         raise event
     return event
 
 
-def _death(chunk: Chunk) -> TrainingError:
-    return TrainingError(f"a worker died while it trained the seeds {', '.join(map(str, chunk))}")
+def _doing(chunk: Chunk) -> str:
+    return f"trained the seeds {', '.join(map(str, chunk))}"
+
+
+def _death(doing: str) -> TrainingError:
+    return TrainingError(f"a worker died while it {doing}")
 
 
 def _start_worker() -> tuple[SpawnProcess, Connection]:
@@ -181,9 +196,10 @@ def work(connection: Connection) -> None:
 
     Args:
         connection: brings configs with chunks, and takes for each its events and then None, or else the exception that
-            came.
+            came. It takes a None at the beginning, too.
     """
     try:
+        connection.send(None)
         while True:
             config, chunk = connection.recv()
             try:

@@ -14,7 +14,7 @@ from minidl_cli.config.dump import to_yaml
 from minidl_cli.config.yaml_tree import read_tree
 from minidl_cli.training.build import load_config
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
 
 
 def read(text: str) -> Any:
@@ -159,13 +159,21 @@ def test_resolved_config_spells_everything_out(base_with: Any, load_text: Any):
         "    bias: true\n"
         "    init:\n"
         "      normal: {std: 1.0}\n"
+        "    bias_init: torch_default\n"
         "- tanh\n"
+        "init: torch_default\n"
         "loss:\n"
         "  mse: {reduction: mean}\n"
         "optimizer:\n"
         "  sgd: {lr: 0.1, momentum: 0.0, nesterov: false, weight_decay: 0.0}\n"
-        "training: {epochs: 3, batch_size: 10, shuffle: true, drop_last: false, dtype: float32, log_every: 1}\n"
-        "sweep: {rounds: 3}\n"
+        "training: {epochs: 3, batch_size: 10, shuffle: true, drop_last: false, schedule: constant, accumulate: 1, "
+        "clip_norm: null,\n"
+        "  validation: 0.0, early_stopping: null, dtype: float32, log_every: 1}\n"
+        "framework: minidl\n"
+        "sweep:\n"
+        "  rounds: 3\n"
+        "  vary: {}\n"
+        "  target: {}\n"
     )
 
 

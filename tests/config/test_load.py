@@ -14,8 +14,10 @@ from minidl_cli.errors import InputError
 from minidl_cli.registry import Registry
 from minidl_cli.training.build import load_config, registry
 
-TOP = "name, seed, data, data_seed, model, loss, optimizer, training, sweep"
-IN_TRAINING = "epochs, batch_size, shuffle, drop_last, dtype, log_every"
+TOP = "name, seed, data, data_seed, model, init, loss, optimizer, training, framework, sweep"
+IN_TRAINING = (
+    "epochs, batch_size, shuffle, drop_last, schedule, accumulate, clip_norm, validation, early_stopping, dtype, log_every"
+)
 IN_DISC = "train, test, inside_label, target_values, radius"
 
 
@@ -44,7 +46,14 @@ def test_defaults(base_with: Any, load_text: Any):
         "drop_last": False,
         "dtype": "float32",
         "log_every": 1,
+        "schedule": "constant",
+        "accumulate": 1,
+        "clip_norm": None,
+        "validation": 0.0,
+        "early_stopping": None,
     }
+    assert (config.init.name, config.framework) == ("torch_default", "minidl")
+    assert (config.sweep.vary, config.sweep.target) == ({}, {})
 
 
 @pytest.mark.parametrize("name", ["3", "x.y", "näme", "1e3", "no"])
@@ -131,9 +140,9 @@ MISTAKES = [
         "model.0.linear.init: must be an initializer: a name, or a name and its arguments, not 0.5",
     ),
     (
-        "model: [linear: {out_features: 2, init: }]",
-        40,
-        "model.0.linear.init: must be an initializer: a name, or a name and its arguments, not nothing",
+        "model: [linear: {out_features: 2, bias_init: }]",
+        45,
+        "model.0.linear.bias_init: must be an initializer: a name, or a name and its arguments, not nothing",
     ),
     (
         "data: {disc: 3, disk: 4}",
@@ -252,8 +261,8 @@ MISTAKES_IN_OTHER_KEYS = [
     ("data_seed: .nan", 12, f"{DATA_SEED}, not .nan"),
     ("data_seed:", 11, f"{DATA_SEED}, not nothing"),
     ("data_seed: [1]", 12, f"{DATA_SEED}, not a list"),
-    ("sweep: 3", 8, "sweep: must be a mapping of keys, not 3; known here: rounds"),
-    ("sweep:", 7, "sweep: must be a mapping of keys, not nothing; known here: rounds"),
+    ("sweep: 3", 8, "sweep: must be a mapping of keys, not 3; known here: rounds, vary, target"),
+    ("sweep:", 7, "sweep: must be a mapping of keys, not nothing; known here: rounds, vary, target"),
     ("sweep: {rounds: 0}", 17, "sweep.rounds: must be greater than 0, not 0"),
     ("sweep: {round: 3}", 9, "sweep.round: unknown key; did you mean 'rounds'?"),
     ("name: a/b", 7, NAME),
@@ -472,14 +481,14 @@ def test_long_text_is_cut(length: int, shown: str, base_with: Any, problems: Any
 # What only the validator or a programmer would say.
 JARGON = re.compile(
     r"input|should|\bvalid\b|string|integer|float\b|boolean|dict|tuple|instance|literal|annotated|pydantic|"
-    r"component\b|constrained|validation|ctx|__|None|True|False|<class|Linear\b|MSE|SGD|Error",
+    r"component\b|constrained|validation error|ctx|__|None|True|False|<class|Linear\b|MSE|SGD|Error",
 )
 
 
 def check_message(problem: str) -> None:
     assert re.match(r"c\.yaml:\d+:\d+: \S", problem)
     assert problem.isprintable()
-    assert len(problem) < 300
+    assert len(problem.partition("; known here: ")[0]) < 300
     what = re.sub(r"'.*?'", "", problem.removeprefix("c.yaml").partition(": ")[2])
     assert not JARGON.search(what)
 
