@@ -5,7 +5,7 @@ PIP_FLAGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint bench clean
+.PHONY: help train test lint bench reports clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -23,6 +23,9 @@ lint: .venv/installed  ## check style and types
 
 bench: .venv/installed  ## measure the speed against PyTorch's own modules
 	$(BIN)/python -m benchmarks
+
+reports: .venv/installed  ## train the experiments of the five reports, and write docs/reports.md
+	$(BIN)/python -m benchmarks.reports
 
 clean:  ## remove the virtual environment and caches; runs are kept
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -155,7 +155,10 @@ def test_make_constructs_nested_components() -> None:
     ("kind", "value"),
     [
         ("dataset", {"disc": {"train": 3, "target_values": [-1, 1.5]}}),
-        ("layer", {"linear": {"out_features": 3, "init": {"normal": {"std": 0.5}}, "bias_init": {"normal": {"std": 1.0}}}}),
+        (
+            "layer",
+            {"linear": {"out_features": 3, "init": {"normal": {"std": 0.5}}, "bias_init": {"normal": {"std": 1.0}}}},
+        ),
         ("loss", {"mse": {"reduction": "sum"}}),
         ("optimizer", {"sgd": {"lr": 0.1, "momentum": 0.5, "nesterov": True}}),
     ],

@@ -92,10 +92,11 @@ class Archive:
     Args:
         runs_dir: where they are; `made.json` there says which run is whose.
         settings: what is changed in every config.
+        workers: the number of processes; by default the number of cores.
     """
 
-    def __init__(self, runs_dir: Path, settings: Sequence[str] = ()):
-        self.runs_dir, self.settings = runs_dir, settings
+    def __init__(self, runs_dir: Path, settings: Sequence[str] = (), workers: int | None = None):
+        self.runs_dir, self.settings, self.workers = runs_dir, settings, workers
         self._index = runs_dir / "made.json"
         self._made = json.loads(self._index.read_text()) if self._index.is_file() else {}
 
@@ -117,10 +118,10 @@ class Archive:
     def train(self, experiment: Experiment) -> None:
         """Train it, with progress on standard error."""
         started = perf_counter()
-        job = start(experiment.load(self.settings), self.runs_dir)
+        job = start(experiment.load(self.settings), self.runs_dir, self.workers)
         with show_progress(job.epochs, silent=False) as progress:
             for record in job.records():
-                loss, accuracy = (float(record.metrics[name].mean()) for name in ("train_loss", "test_accuracy"))
-                progress.advance(job.doing, len(record.seeds), record.epoch, loss, accuracy)
+                loss = float(record.metrics["train_loss"].mean())
+                progress.advance(job.doing, len(record.seeds), record.epoch, loss, accuracy=None)
         self._made[experiment.name] = {"run": job.run.id, "seconds": perf_counter() - started}
         self._index.write_text(json.dumps(self._made, indent=2) + "\n")

@@ -1,7 +1,8 @@
 """The parts that sections are made of."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from .results import Spread
 
@@ -14,14 +15,20 @@ class Check:
         claim: the statement, as a sentence.
         holds: whether it is true of our rounds.
         found: the numbers.
+        otherwise: what to say where it is not true.
     """
 
     claim: str
     holds: bool
     found: str
+    otherwise: str = "Does not hold"
 
     def __str__(self) -> str:
-        return f"- {self.claim} **{'Holds' if self.holds else 'Does not hold'}**: {self.found}."
+        return f"- **{'Holds' if self.holds else self.otherwise}.** {self.claim} *{_capital(self.found)}.*"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 @dataclass(frozen=True)
@@ -47,11 +54,10 @@ class Section:
     Attributes:
         blocks: the Markdown that takes the places of the page's `{{ name }}`, by name.
         goals: what was to be reached.
-        rounds: how many rounds each of them is the mean of is told by the run folders, not here.
     """
 
     blocks: dict[str, str]
-    goals: list[Goal] = field(default_factory=list)
+    goals: list[Goal]
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -59,8 +65,13 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def listed(checks: Sequence[Check]) -> str:
+def listed(*checks: Check) -> str:
     return "\n".join(map(str, checks))
+
+
+def stacked(*parts: str) -> str:
+    """Return tables or figures one below the other."""
+    return "\n\n".join(parts)
 
 
 def agrees(reported: float | None, found: Spread) -> str:
@@ -78,6 +89,26 @@ def held_against(name: str, reported: float, found: Spread) -> list[str]:
 HELD_AGAINST = ["", "reported", "minidl", "agree"]
 
 
-def sentence(conclusion: str) -> str:
-    """Return a conclusion of minidl's with PyTorch's proper name."""
-    return conclusion.replace("torch", "PyTorch")
+def equivalence(claim: str, comparison: Mapping[str, Any], names: tuple[str, str]) -> Check:
+    """Return the check that A and B are equivalent.
+
+    Args:
+        claim: that, as a sentence.
+        comparison: how they compare, with a margin.
+        names: what A and B are called.
+    """
+    test = comparison.get("equivalence", {})
+    shown = comparison["identical"] or test.get("equivalent", False)
+    return Check(claim, shown, _difference(comparison, names), otherwise="Not shown")
+
+
+def _difference(comparison: Mapping[str, Any], names: tuple[str, str]) -> str:
+    pairs = f"{comparison['n_a']} pairs"
+    if comparison["identical"]:
+        return f"all {pairs} are identical"
+    test = comparison.get("equivalence", {})
+    said = f"{names[1]} minus {names[0]} is {comparison['difference']:.2g} on average"
+    interval = f", 90% interval {test['ci90'][0]:.2g} to {test['ci90'][1]:.2g}" if "ci90" in test else ""
+    inside = "inside" if test.get("equivalent") else "not inside"
+    margin = f", {inside} the margin of ±{test['margin']:.2g}" if test else ""
+    return f"{said} ({pairs}{interval}){margin}"

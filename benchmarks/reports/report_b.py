@@ -14,32 +14,23 @@ from .results import Results, Spread, over_epochs
 
 
 def section(results: Results, reported: Mapping[str, Any], goals: Mapping[str, Any], album: Album) -> Section:
-    side = results["b_descent"].only
-    losses = over_epochs(side, "train_loss")
+    losses = over_epochs(results["b_descent"].only, "train_loss")
     ours, theirs = losses / losses[:, :1], np.array(reported["loss"]) / reported["loss"][0]
-    last = len(theirs) - 1
-    at_last = Spread(ours[:, last])
-    return Section(
-        {
-            "b.table": _table(ours, theirs, reported["loss"]),
-            "b.figures": _draw(ours, theirs, album),
-            "b.checks": listed([_late_fall(ours, theirs), _rises(ours, theirs)]),
-        },
-        [
-            Goal(
-                f"B, the loss of epoch {last} over that of epoch 0",
-                f"at most {goals['loss']:g}",
-                f"{at_last.mean:.3f}",
-                at_last.mean <= goals["loss"],
-            )
-        ],
-    )
+    blocks = {
+        "b.table": _table(ours, theirs, reported["loss"]),
+        "b.figures": _draw(ours, theirs, album),
+        "b.checks": listed(_late_fall(ours, theirs), _rises(ours, theirs)),
+    }
+    last, most = len(theirs) - 1, goals["loss"]
+    found = Spread(ours[:, last]).mean
+    name = f"B, the loss of epoch {last} over that of epoch 0"
+    return Section(blocks, [Goal(name, f"at most {most:g}", f"{found:.3f}", found <= most)])
 
 
 def _table(ours: NDArray[np.float64], theirs: NDArray[np.float64], printed: list[float]) -> str:
     spreads = [Spread(ours[:, epoch]) for epoch in range(len(theirs))]
     columns = [
-        [str(epoch), f"{said:.3f}", f"{relative:.3f}", f"{found.mean:.3f}", f"{found.ends[0]:.2f} to {found.ends[1]:.2f}"]
+        [str(epoch), *(f"{loss:.3f}" for loss in (said, relative, found.mean)), "{:.2f} to {:.2f}".format(*found.ends)]
         for epoch, (said, relative, found) in enumerate(zip(printed, theirs, spreads, strict=True))
     ]
     for column, relative, found in zip(columns[1:], theirs[1:], spreads[1:], strict=True):

@@ -9,7 +9,7 @@ from minidl_cli.display.text import duration
 from minidl_cli.sweeps.contrast import Side
 
 from .album import Album
-from .markdown import Check, Goal, Section, agrees, listed, sentence, table
+from .markdown import Check, Goal, Section, agrees, equivalence, listed, stacked, table
 from .results import Result, Results, Spread, final, over_epochs
 
 NAMES = {"train_accuracy": "train accuracy", "test_accuracy": "test accuracy"}
@@ -21,32 +21,24 @@ def section(results: Results, reported: Mapping[str, Any], goals: Mapping[str, A
         results[f"e_{name}"] for name in ("activations", "optimizers", "losses", "torch")
     )
     ahead = [_ahead(optimizers, "SGD", "RMSprop"), _ahead(optimizers, "SGD", "Adam"), _ahead(losses, "MSE", "BCE")]
-    return Section(
-        {
-            "e.activations": _activations_table(activations, reported["error"]),
-            "e.others": "\n\n".join(_others_table(result) for result in (optimizers, losses)),
-            "e.torch": _torch_table(frameworks, reported),
-            "e.figures": "\n\n".join(
-                [
-                    album.add(activations.path / "variants.png", "e_activations", "Activations compared"),
-                    album.add(optimizers.path / "variants.png", "e_optimizers", "Optimizers compared"),
-                    album.add(losses.path / "variants_end.png", "e_losses_end", "Losses compared, the last epochs"),
-                ]
-            ),
-            "e.checks": listed(
-                [
-                    _same_epoch(activations, reported["error"]),
-                    _relu_at_the_end(activations),
-                    *ahead,
-                    _equivalent(frameworks),
-                ]
-            ),
-        },
-        [
-            Goal(f"E, {check.claim.rstrip('.')}", "on average", check.found.partition(" (")[0], check.holds)
-            for check in ahead
-        ],
-    )
+    blocks = {
+        "e.activations": _activations_table(activations, reported["error"]),
+        "e.others": stacked(_others_table(optimizers), _others_table(losses)),
+        "e.torch": _torch_table(frameworks, reported),
+        "e.figures": stacked(
+            album.add(activations.path / "variants.png", "e_activations", "Activations compared"),
+            album.add(optimizers.path / "variants.png", "e_optimizers", "Optimizers compared"),
+            album.add(losses.path / "variants_end.png", "e_losses_end", "Losses compared, the last epochs"),
+        ),
+        "e.checks": listed(
+            _same_epoch(activations, reported["error"]),
+            _relu_at_the_end(activations),
+            *ahead,
+            _equivalent(frameworks),
+        ),
+    }
+    reached = [Goal(f"E: {check.claim.rstrip('.')}", "p < 0.05", check.found, check.holds) for check in ahead]
+    return Section(blocks, reached)
 
 
 def errors(side: Side) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -153,16 +145,16 @@ def _relu_at_the_end(activations: Result) -> Check:
 
 def _ahead(result: Result, behind: str, ahead: str) -> Check:
     comparison = result.comparison(ahead, "test_accuracy")
-    difference = comparison["difference"]
-    found = f"{1 - comparison['mean_b']:.4f} against {1 - comparison['mean_a']:.4f} ({comparison['conclusion']})"
-    return Check(f"{ahead} has a lower test error than {behind}.", difference > 0 and comparison["p"] < 0.05, found)
+    p, pairs = comparison.get("p", 1.0), comparison["n_a"]
+    shown = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    found = f"{1 - comparison['mean_b']:.4f} against {1 - comparison['mean_a']:.4f} ({pairs} pairs, {shown})"
+    return Check(f"{ahead} has a lower test error than {behind}.", comparison["difference"] > 0 and p < 0.05, found)
 
 
 def _equivalent(frameworks: Result) -> Check:
-    comparison = frameworks.comparison("torch", "test_accuracy")
-    return Check(
+    return equivalence(
         "minidl and PyTorch are equivalent in test accuracy; the report's gap in train accuracy comes of something "
         "other than the framework.",
-        comparison["identical"] or comparison.get("equivalence", {}).get("equivalent", False),
-        sentence(comparison["conclusion"]),
+        frameworks.comparison("torch", "test_accuracy"),
+        ("minidl", "PyTorch"),
     )

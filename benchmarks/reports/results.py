@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minidl_cli.sweeps.contrast import Side, find_sides
+from minidl_cli.sweeps.contrast import Side
+from minidl_cli.training.build import load_config, variants
 
 from .experiments import Archive, Experiment
 
@@ -80,10 +81,8 @@ class Result:
     @classmethod
     def of(cls, experiment: Experiment, archive: Archive) -> "Result":
         run = archive.run(experiment)
-        if run.has_variants:
-            sides = find_sides([str(run.path)], archive.runs_dir)
-        else:
-            sides = [Side.of(experiment.name, run)]
+        found = variants(load_config(run.config_path)) if run.has_variants else []
+        sides = [Side.of(each.label, run.variant(each.folder)) for each in found] or [Side.of(experiment.name, run)]
         return cls(experiment, run.path, sides, run.summary(), archive.seconds(experiment))
 
     @property

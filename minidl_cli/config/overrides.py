@@ -53,9 +53,11 @@ def assign(root: Node, dotted: str, value: Node, place: str) -> None:
         place: what messages begin with.
 
     Raises:
-        InputError: the key leads through something that has no keys.
+        InputError: the key is none, or leads through something that has no keys.
     """
     *way, last = dotted.split(".")
+    if not all([*way, last]):
+        raise InputError(f"{place}: '{shown(dotted)}' is no key; write one such as training.epochs")
     if len(way) >= MAX_LEVELS:
         raise InputError(f"{place}: more than {MAX_LEVELS} levels of nesting; use fewer")
     node = root

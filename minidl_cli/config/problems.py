@@ -134,7 +134,7 @@ def _describe_form(given: Any, path: Path, place: str, registry: Registry) -> st
         if name not in known and get_close_matches(str(name).lower(), known, n=1):
             return f"no such {kind}: '{shown(str(name))}'; {_suggest(name, known)}"
     first, second = (shown(str(name)) for name in list(given)[:2])
-    if place.startswith("-s ") and second in known:
+    if place.startswith(("-s ", "--vary ")) and second in known:
         advice = f"to replace it, write {dotted(path)}={{{second}: ...}}"
     elif isinstance(path[-1], int):
         advice = "begin each with '- '"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import ceil
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PrivateAttr
+from pydantic import AfterValidator, Discriminator, Field, PrivateAttr, Tag
 
 from ..errors import InputError
 from ..registry import Component, Kind, NonNegative, NonNegativeInt, Positive, PositiveInt, ProperFraction, StrictModel
@@ -73,8 +73,20 @@ class TrainingOptions(StrictModel):
         return self.batch_size if self.drop_last else samples % self.batch_size or self.batch_size
 
 
-# A list of values, or a mapping from labels to values. Values are checked where they are put to use.
-Choices = Annotated[list[Any], Field(min_length=1)] | Annotated[dict[str, Any], Field(min_length=1)]
+def _form(choices: Any) -> str | None:
+    return "list" if isinstance(choices, list) else "mapping" if isinstance(choices, dict) else None
+
+
+# Values are checked where they are put to use.
+Choices = Annotated[
+    Annotated[list[Any], Field(min_length=1), Tag("list")]
+    | Annotated[dict[str, Any], Field(min_length=1), Tag("mapping")],
+    Discriminator(
+        _form,
+        custom_error_type="choices",
+        custom_error_message="should be a list of values, or a mapping from labels to values",
+    ),
+]
 
 
 class SweepOptions(StrictModel):

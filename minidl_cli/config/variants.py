@@ -1,6 +1,7 @@
 """The variants of a config: every combination of the values that `sweep.vary` has."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -39,17 +40,16 @@ def variants(config: Config, registry: Registry) -> list[Variant]:
     Raises:
         InputError: a value is wrong, a key leads nowhere, or there are too many combinations; a line for each problem.
     """
-    varied = {key: _labelled(key, values) for key, values in config.sweep.vary.items()}
-    if prod(map(len, varied.values())) > MOST_VARIANTS:
+    varied = [_choices(key, values) for key, values in config.sweep.vary.items()]
+    if prod(map(len, varied)) > MOST_VARIANTS:
         raise config.error(("sweep", "vary"), f"makes more than {MOST_VARIANTS:,} combinations; vary fewer values")
     found: list[Variant] = []
     problems: list[str] = []
-    for combination in product(*(each.items() for each in varied.values())):
-        label = ", ".join(label for label, _ in combination)
-        folder = _unused(_slug(label), [each.folder for each in found])
-        values = dict(zip(varied, (value for _, value in combination), strict=True))
+    for combination in product(*varied):
+        label = ", ".join(choice.label for choice in combination)
+        folder = _unused(_slug(label), "{}-{}", [each.folder for each in found])
         try:
-            found.append(Variant(label, folder, _variant(config, f"{config.name}-{folder}", values, registry)))
+            found.append(Variant(label, folder, _variant(config, f"{config.name}-{folder}", combination, registry)))
         except InputError as error:
             problems += error.problems
     if problems:
@@ -57,12 +57,25 @@ def variants(config: Config, registry: Registry) -> list[Variant]:
     return found
 
 
-def _labelled(key: str, values: list[Any] | dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Choice:
+    """One value of a key, and where the config has it."""
+
+    key: str
+    label: str
+    value: Any
+    path: Path
+
+
+def _choices(key: str, values: list[Any] | dict[str, Any]) -> list[_Choice]:
+    path = ("sweep", "vary", key)
     if isinstance(values, dict):
-        return values
-    found: dict[str, Any] = {}
-    for number, value in enumerate(values, start=1):
-        found[_unused(_label(key.rpartition(".")[2], value, number), list(found))] = value
+        return [_Choice(key, label, value, (*path, label)) for label, value in values.items()]
+    found: list[_Choice] = []
+    for index, value in enumerate(values):
+        label = _label(key.rpartition(".")[2], value, index + 1)
+        unused = _unused(label, "{} ({})", [each.label for each in found])
+        found.append(_Choice(key, unused, value, (*path, index)))
     return found
 
 
@@ -74,7 +87,7 @@ def _label(key: str, value: Any, number: int) -> str:
         case dict() if len(value) == 1 and not isinstance(next(iter(value.values())), list):
             ((name, arguments),) = value.items()
             if not isinstance(arguments, dict):
-                return f"{name} {_brief(arguments)}".strip()
+                return str(name) if arguments is None else f"{name} {_brief(arguments)}"
             return " ".join([str(name), *(f"{key}={_brief(each)}" for key, each in arguments.items())])
         case list() | dict():
             return f"{key} {number}"
@@ -84,29 +97,34 @@ def _label(key: str, value: Any, number: int) -> str:
 def _brief(value: Any) -> str:
     if isinstance(value, dict | list):
         return "..."
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _unused(name: str, used: list[str]) -> str:
-    numbered = (name if number == 1 else f"{name} ({number})" for number in range(1, len(used) + 2))
-    return next(each for each in numbered if each not in used)
+def _unused(name: str, numbered: str, used: list[str]) -> str:
+    """Return a name, with the first number that makes it another than those used, if it needs one."""
+    names = (name if number == 1 else numbered.format(name, number) for number in range(1, len(used) + 2))
+    return next(each for each in names if each not in used)
 
 
 def _slug(label: str) -> str:
     return re.sub(r"[^A-Za-z0-9._=+-]+", "-", shown(label, most=40)).strip("-.") or "variant"
 
 
-def _variant(config: Config, name: str, values: dict[str, Any], registry: Registry) -> Config:
+def _variant(config: Config, name: str, choices: Sequence[_Choice], registry: Registry) -> Config:
+    source = config._root
     resolved = config.resolved()
     resolved["name"] = name[:80]
     resolved["sweep"]["vary"] = {}
-    root = _tree(resolved, (), config._root)
-    for key, value in values.items():
-        path = ("sweep", "vary", key)
-        place = place_of_key(config._root, path) if config._root else "sweep.vary"
-        assign(root, key, _tree(value, path, config._root), place)
+    root = _tree(resolved, (), source)
+    spell_out(root, Config, registry)
+    for choice in choices:
+        place = place_of_key(source, choice.path[:3]) if source else "sweep.vary"
+        assign(root, choice.key, _tree(choice.value, choice.path, source), place)
         spell_out(root, Config, registry)
-    return validate(root, config._root.place.partition(":")[0] if config._root else "", registry)
+    made = validate(root, source.place.partition(":")[0] if source else "", registry)
+    if made.sweep.vary:
+        raise config.error(("sweep", "vary"), "cannot vary itself")
+    return made
 
 
 def _tree(value: Any, path: Path, source: Node | None) -> Node:

@@ -99,7 +99,8 @@ def print_runs(runs: Sequence[Mapping[str, Any]]) -> None:
         counted = f"{rounds['finished']}/{rounds['planned']}" if rounds else run["status"]
         values = [_mean_and_deviation(final.get(name, {})) for name in ("test_accuracy", "test_mse")]
         made = run["made"].replace("T", " ")[5:16]
-        rows.append([run["id"], run["config"], counted, *values, made])
+        variants = f" ({run['variants']} variants)" if run["variants"] else ""
+        rows.append([run["id"], run["config"] + variants, counted, *values, made])
     print_table(["run", "config", "rounds", "accuracy", "MSE", "made"], rows, left=2, gap=1)
     for run in runs:
         if run["problem"]:
@@ -133,6 +134,7 @@ def print_outline(outline: Mapping[str, Any]) -> None:
     memory, rounds = outline["memory"], outline["rounds"]
     _console().print(printable(f"\nloss: {brief(outline['loss'])}"))
     _console().print(printable(f"optimizer: {brief(outline['optimizer'])}"))
+    _console().print(printable(f"schedule: {brief(outline['schedule'])}"))
     _console().print(f"parameters: {outline['parameters']:,} in each round")
     _console().print(
         f"memory: about {readable(memory['total'])} for {rounds} round{'s' * (rounds > 1)}, in {memory['workers']} "
@@ -140,6 +142,8 @@ def print_outline(outline: Mapping[str, Any]) -> None:
     )
     parts = ", ".join(f"{name} {readable(memory[name])}" for name in ("vectors", "activations", "samples"))
     _console().print(f"        ({parts}; PyTorch itself takes about 0.3 GB for each process)")
+    if labels := outline["variants"]:
+        _console().print(printable(f"variants: {len(labels)}, each with all rounds: {'; '.join(labels)}"))
 
 
 def brief(value: Any) -> str:
@@ -149,6 +153,8 @@ def brief(value: Any) -> str:
         return f"{{{inner}}}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(brief, value))}]"
+    if value is None:
+        return "null"
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from ..errors import InputError
-from .folder import Run
+from .folder import VARIANTS, Run
 
 METRICS = ("test_accuracy", "test_mse")
 
 
 class Listed(TypedDict):
-    """One run of a list; `final` holds mean and deviation of each of `METRICS`, as far as there are any."""
+    """One run of a list, or the sweep of so many variants.
+
+    `final` holds mean and deviation of each of `METRICS`, as far as there are any.
+    """
 
     run: str
     id: str
@@ -20,6 +23,7 @@ class Listed(TypedDict):
     status: Literal["finished", "unfinished", "broken"]
     problem: str | None
     rounds: dict[str, int] | None
+    variants: int | None
     final: dict[str, dict[str, float]]
     made: str
 
@@ -37,6 +41,7 @@ def _describe(run: Run) -> Listed:
         status="unfinished",
         problem=None,
         rounds=None,
+        variants=len(list((run.path / VARIANTS).iterdir())) if run.has_variants else None,
         final={},
         made=datetime.fromtimestamp(run.made_at).isoformat(timespec="seconds"),
     )

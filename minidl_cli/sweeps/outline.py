@@ -5,7 +5,7 @@ from typing import Any
 
 from ..config.schema import Config
 from ..registry import Component
-from ..training.build import build
+from ..training.build import build, variants
 from .workers import plan
 
 
@@ -14,9 +14,9 @@ def outline(config: Config) -> dict[str, Any]:
 
     Returns:
         `name`, `data`, `inputs`, `layers` (each with `layer`, `arguments`, `outputs`, `parameters`: shapes by
-        name, `count`), `loss`, `optimizer`, `parameters` (all of one round), `rounds`, and `memory`: `workers`,
-        `rounds_per_stack`, and the bytes of `vectors`, `activations`, `samples` and their `total` while all workers
-        train.
+        name, `count`), `loss`, `optimizer`, `schedule`, `parameters` (all of one round), `rounds`, `variants` (their
+        labels, if the config varies anything), and `memory`: `workers`, `rounds_per_stack`, and the bytes of
+        `vectors`, `activations`, `samples` and their `total` while all workers train.
 
     Raises:
         InputError: the layers do not fit each other or the data.
@@ -36,8 +36,10 @@ def outline(config: Config) -> dict[str, Any]:
         "layers": layers,
         "loss": config.loss.spelled_out(),
         "optimizer": config.optimizer.spelled_out(),
+        "schedule": config.training.schedule.spelled_out(),
         "parameters": task.network.parameter_count(),
         "rounds": len(config.seeds),
+        "variants": [each.label for each in variants(config)] if config.sweep.vary else [],
         "memory": {
             "workers": planned.workers,
             "rounds_per_stack": len(planned.chunks[0]),

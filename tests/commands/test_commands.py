@@ -38,13 +38,14 @@ def test_help_of_a_verb_has_examples_and_fits_a_terminal(minidl, verb):
     assert max(map(len, outcome.out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "check"])
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("check", "compare")])
 def test_every_verb_answers_in_json(minidl, small_file, trained, verb):
     arguments = {
         "train": [small_file],
         "sweep": [small_file, "--rounds", "2", "--workers", "1"],
         "show": [small_file],
         "eval": [trained],
+        "inspect": [trained],
         "runs": [],
         "schema": [],
     }[verb]
@@ -63,8 +64,8 @@ class TestTrain:
         assert re.search(r"^test +0\.\d{4} +0\.\d{4}$", outcome.out, re.MULTILINE)
         (run,) = Path("runs").iterdir()
         assert f"next: minidl eval {run}" in outcome.out
-        assert "figures: curves.png, decision.png" in outcome.out
-        assert outcome.err.splitlines()[-1].startswith("100%  epoch 3  train loss 0.")
+        assert "figures: curves.png, data.png, decision.png" in outcome.out
+        assert outcome.err.splitlines()[-1].startswith("100%  1 round  epoch 3  train loss 0.")
 
     def test_quiet_prints_the_path_only(self, minidl, small_file):
         outcome = minidl("train", small_file, "-q")
@@ -224,7 +225,7 @@ class TestSweep:
         outcome = minidl("sweep", small_file, "--rounds", "4", "--workers", "1")
         assert outcome.code == 0
         assert re.search(r"^ +mean +std +CV +95% interval +median +min +max$", outcome.out, re.MULTILINE)
-        assert "4 of 4 rounds finished\n3 epochs in " in outcome.out
+        assert "4 of 4 rounds finished\ntrained in " in outcome.out
 
     def test_range_of_seeds_is_in_the_resolved_config(self, minidl, small_file):
         run = Path(minidl("sweep", small_file, "--seeds", "5-7", "--workers", "1", "-q").out.strip())
@@ -258,7 +259,10 @@ class TestShow:
 
     def test_components(self, minidl):
         out = minidl("show", "--components").out
-        assert "linear: {out_features, bias: true, init: torch_default}\n      The linear layer s = W x + b." in out
+        linear = "linear: {out_features, bias: true, init: null, bias_init: torch_default}"
+        assert f"{linear}\n      The linear layer s = W x + b." in out
+        for kind in ("initializer", "dataset", "layer", "loss", "schedule", "optimizer"):
+            assert re.search(rf"^{kind}$", out, re.MULTILINE)
 
 
 class TestCheck:

@@ -15,9 +15,7 @@ from minidl_cli.registry import Registry
 from minidl_cli.training.build import load_config, registry
 
 TOP = "name, seed, data, data_seed, model, init, loss, optimizer, training, framework, sweep"
-IN_TRAINING = (
-    "epochs, batch_size, shuffle, drop_last, schedule, accumulate, clip_norm, validation, early_stopping, dtype, log_every"
-)
+IN_TRAINING = "epochs, batch_size, shuffle, drop_last, schedule, accumulate, clip_norm, validation, early_stopping, dtype, log_every"
 IN_DISC = "train, test, inside_label, target_values, radius"
 
 

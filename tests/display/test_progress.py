@@ -1,40 +1,54 @@
 """Progress in a pipe and on a terminal."""
 
+import re
+
 import pytest
 
 from minidl_cli.display.progress import show_progress
 
 
 def test_lines_for_every_few_percent(capsys):
-    with show_progress(rounds=2, epochs=1000, silent=False) as progress:
+    with show_progress(epochs=2000, silent=False) as progress:
         for epoch in range(1, 1001):
-            progress.advance(2, epoch, 0.25, 0.5)
+            progress.advance("2 rounds", 2, epoch, 0.25, 0.5)
     captured = capsys.readouterr()
     lines = captured.err.splitlines()
     assert captured.out == ""
     assert len(lines) == 20
-    assert lines[0].startswith("  5%  epoch 50  train loss 0.2500  test acc. 0.5000  ")
-    assert lines[-1].startswith("100%  epoch 1000")
+    assert lines[0].startswith("  5%  2 rounds  epoch 50  train loss 0.2500  test acc. 0.5000  ")
+    assert lines[-1].startswith("100%  2 rounds  epoch 1000  ")
 
 
 def test_epochs_without_test_metrics(capsys):
-    with show_progress(rounds=1, epochs=1, silent=False) as progress:
-        progress.advance(1, 1, 0.25, None)
+    with show_progress(epochs=1, silent=False) as progress:
+        progress.advance("1 round", 1, 1, 0.25, None)
     assert "acc." not in capsys.readouterr().err
 
 
 def test_silence(capsys):
-    with show_progress(rounds=1, epochs=1, silent=True) as progress:
-        progress.advance(1, 1, 0.25, 0.5)
+    with show_progress(epochs=1, silent=True) as progress:
+        progress.advance("1 round", 1, 1, 0.25, 0.5)
     assert capsys.readouterr() == ("", "")
+
+
+def test_line_names_the_variant_at_work(capsys):
+    with show_progress(epochs=4, silent=False) as progress:
+        progress.advance("relu", 2, 1, 0.25, 0.5)
+        progress.advance("[a] label of 20 signs", 2, 1, 0.25, 0.5)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(" 50%  relu  epoch 1  ")
+    assert second.startswith("100%  [a] label of 20…  epoch 1  ")
 
 
 @pytest.mark.parametrize("rounds", [1, 10_000])
 def test_bar_on_a_terminal_is_one_line(capsys, monkeypatch, rounds):
     for name, value in {"FORCE_COLOR": "1", "COLUMNS": "80", "TERM": "xterm"}.items():
         monkeypatch.setenv(name, value)
-    with show_progress(rounds=rounds, epochs=1000, silent=False) as progress:
-        progress.advance(500 * rounds, 500, 0.25, 0.5)
+    with show_progress(epochs=1000 * rounds, silent=False) as progress:
+        progress.advance("a variant of a long name", 500 * rounds, 500, 0.25, 0.5)
         progress._progress.refresh()
-    err = capsys.readouterr().err
-    assert "epoch 500/1000" in err
+    err = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
+    shown = [line for line in re.split(r"[\r\n]+", err) if "epoch 500" in line]
+    assert shown
+    assert all(line.startswith("a variant of a …") and "test acc. 0.5000" in line for line in shown)
+    assert max(map(len, shown)) <= 80

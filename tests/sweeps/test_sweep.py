@@ -15,7 +15,7 @@ from minidl_cli import evaluate, load_config, sweep, train
 from minidl_cli.errors import InputError, MinidlWarning, TrainingError
 from minidl_cli.statistics import summarize
 from minidl_cli.sweeps import workers
-from minidl_cli.sweeps.sweep import Job
+from minidl_cli.sweeps.sweep import start
 from minidl_cli.training.build import build
 
 DIVERGING = ["model=[linear: 7, linear: 5, linear: 2]", "optimizer.sgd.lr=0.8", "training.epochs=4"]
@@ -66,9 +66,21 @@ def test_many_rounds_need_few_open_files(small_config, tmp_path):
 
 
 def test_worker_that_dies_is_told_with_its_seeds(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "work", _die)
+    monkeypatch.setattr(workers, "work", _die_at_work)
     with pytest.raises(TrainingError, match=r"a worker died while it trained the seeds [0-4](, [0-4])*$"):
         sweep(config, runs_dir=tmp_path, workers=2)
+
+
+def test_worker_that_dies_at_its_start_is_told(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "work", _die)
+    with pytest.raises(TrainingError, match=r"a worker died while it started$"):
+        sweep(config, runs_dir=tmp_path, workers=2)
+
+
+def _die_at_work(connection):
+    connection.send(None)
+    connection.recv()
+    _die()
 
 
 def _die(*_):
@@ -95,8 +107,14 @@ def test_folder(config, tmp_path):
     run = sweep(config, runs_dir=tmp_path / "new/runs", workers=1)
     names = sorted(str(path.relative_to(run.path)) for path in run.path.rglob("*"))
     assert names == [
+        "clusters.csv",
+        "clusters.png",
         "config.yaml",
+        "curves.csv",
         "curves.png",
+        "data.csv",
+        "data.png",
+        "decision.csv",
         "decision.png",
         "environment.json",
         "metrics.csv",
@@ -227,8 +245,8 @@ def test_config_of_a_train_run_is_of_one_round(small_config, tmp_path):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_error_is_the_same_in_a_worker(small_config, tmp_path, workers):
     config = small_config("sweep.rounds=2")
-    job = Job(config, tmp_path, workers=workers, chunk=1)
-    job.config = config.model_copy(update={"data_seed": "not a seed"})  # as nothing but a defect could make it
+    job = start(config, tmp_path, workers=workers, chunk=1)
+    job._config = config.model_copy(update={"data_seed": "not a seed"})  # as nothing but a defect could make it
     with pytest.raises(ValueError, match="invalid literal for int"):
         list(job.records())
 
@@ -237,7 +255,7 @@ def test_full_disk_is_told(small_config, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    job = Job(small_config(), tmp_path)
+    job = start(small_config(), tmp_path)
     monkeypatch.setattr("minidl_cli.runs.metrics.MetricsLog.write", full)
     with pytest.raises(TrainingError, match=r"small-.*: cannot be written: No space left on device"):
         list(job.records())

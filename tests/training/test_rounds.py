@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+import yaml
 
 from minidl_cli.config.schema import Config
 from minidl_cli.training.build import build
 from minidl_cli.training.trainer import Round, Trainer
+from tests.components import Case, cases
 
 SHAPES = {
     "odd widths, ragged last batch": [],
@@ -37,7 +39,37 @@ SHAPES = {
     "sum as loss, every third epoch logged": ["loss.mse=sum", "optimizer.sgd.lr=0.01", "training.log_every=3"],
     "nesterov and weight decay": ["optimizer.sgd={lr: 0.05, momentum: 0.9, nesterov: true, weight_decay: 0.01}"],
     "normal initial values": ["model.0.linear={out_features: 7, init: {normal: 0.5}}"],
+    "steps of three batches, the last of two": ["training.accumulate=3"],
+    "steps of more than an epoch": ["training.accumulate=9", "loss.mse=sum", "optimizer.sgd.lr=0.001"],
+    "clipped gradients": ["training.clip_norm=0.05"],
+    "a validation part": ["training.validation=0.2"],
+    "a validation part of the round's own data": ["training.validation=0.3", "data_seed=round"],
+    "dropout and batch_norm": ["model=[linear: 7, batch_norm, relu, dropout: 0.3, linear: 5, dropout, linear: 2]"],
+    "dropout in joined batches": ["model=[linear: 7, tanh, dropout: 0.3, linear: 2]", "training.accumulate=2"],
+    "dropout over several blocks": [
+        "model=[linear: 2, dropout, linear: 2]",
+        *("data.disc.train=10003", "training.batch_size=500", "training.epochs=1"),
+    ],
+    "everything at once": [
+        "model=[linear: 7, batch_norm, leaky_relu, dropout: 0.2, linear: 5, layer_norm, gelu, linear: 1]",
+        *("init=kaiming_normal", "loss=bce_with_logits", "optimizer={adamw: 0.01}", "training.schedule={cosine: 2}"),
+        *("training.accumulate=2", "training.clip_norm=0.1", "training.validation=0.2", "data_seed=round"),
+    ],
 }
+
+# Where each kind of component stands in a config. The last layer's outputs suit every loss.
+PLACES = {
+    "layer": "model=[linear: 7, {}, linear: 5, {}, linear: 2]",
+    "loss": "loss={}",
+    "optimizer": "optimizer={}",
+    "schedule": "training.schedule={}",
+    "initializer": "init={}",
+}
+COMPONENTS = [
+    case
+    for kind in PLACES
+    for case in cases(kind, {"piecewise": [{"rates": {0: 0.1, 2: 0.01}}], "rmsprop": [{"momentum": 0.5}]}, Case)
+]
 
 
 @dataclass
@@ -65,9 +97,11 @@ def assert_same(one: Trained, other: Trained) -> None:
         other.round.epochs,
     )
     assert one.round.metrics == other.round.metrics
-    assert one.round.weights.keys() == other.round.weights.keys()
-    for name, values in one.round.weights.items():
-        assert values.tobytes() == other.round.weights[name].tobytes(), name  # by value, -0 and 0 were the same
+    assert one.round.best_epoch == other.round.best_epoch
+    for weights, same in [(one.round.weights, other.round.weights), (one.round.best or {}, other.round.best or {})]:
+        assert weights.keys() == same.keys()
+        for name, values in weights.items():
+            assert values.tobytes() == same[name].tobytes(), name  # by value, -0 and 0 were the same
 
 
 @pytest.mark.parametrize("settings", SHAPES.values(), ids=SHAPES.keys())
@@ -79,7 +113,23 @@ def test_round_is_the_same_alone_or_in_company(small_config, settings):
             assert_same(trained, alone[seed])
 
 
-@pytest.mark.parametrize("name", ["odd widths, ragged last batch", "hidden width one", "sigmoids", "own data"])
+@pytest.mark.parametrize("case", COMPONENTS, ids=str)
+def test_round_with_any_component_is_the_same_alone_or_in_company(small_config, case):
+    written = yaml.safe_dump({case.name: case.arguments}, default_flow_style=True, width=1000).strip()
+    settings = ["model=[linear: 7, tanh, linear: 2, sigmoid]", PLACES[case.kind].replace("{}", written)]
+    config = small_config(*settings)
+    stacked = train(config, [2, 0, 1])
+    for seed in range(3):
+        assert_same(stacked[seed], train(config, [seed])[seed])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *["odd widths, ragged last batch", "hidden width one", "sigmoids", "own data"],
+        *["dropout and batch_norm", "everything at once"],
+    ],
+)
 def test_every_place_in_a_stack_of_a_hundred(small_config, name):
     config = small_config(*SHAPES[name])
     stacked = train(config, range(100))
@@ -140,3 +190,40 @@ def test_stack_is_rebuilt_without_those_that_diverged(small_config):
     assert sizes[0] == 6
     assert sizes[-1] == 2
     assert trainer.stack == [0, 3]
+
+
+# Of these rounds some diverge, some stop early in different epochs, and few are left in the end.
+STOPPING = [
+    *("model=[linear: 7, linear: 5, linear: 2]", "optimizer.sgd={lr: 0.84, momentum: 0.1}", "training.epochs=12"),
+    *("training.validation=0.2", "training.early_stopping={patience: 2}"),
+]
+# These have more to lose when a stack is rebuilt: buffers, noise, the state of an optimizer.
+STOPPING_WITH_MORE_STATE = [
+    "model=[linear: 7, batch_norm, tanh, dropout: 0.3, linear: 2]",
+    *("optimizer={adam: 0.1}", "training.epochs=15", "training.log_every=2", "training.clip_norm=0.5"),
+    *("training.validation=0.2", "training.early_stopping={patience: 3, monitor: validation_mse, min_delta: 0.001}"),
+]
+
+
+def test_some_rounds_stop_early(small_config):
+    rounds = [each.round for each in train(small_config(*STOPPING), range(11)).values()]
+    assert {each.status for each in rounds} == {"finished", "diverged"}
+    assert len({each.epochs for each in rounds if each.status == "finished"}) > 2
+    more = [each.round for each in train(small_config(*STOPPING_WITH_MORE_STATE), range(11)).values()]
+    assert len({each.epochs for each in more}) > 2
+
+
+@pytest.mark.parametrize("settings", [STOPPING, STOPPING_WITH_MORE_STATE], ids=["some diverge", "more state"])
+@pytest.mark.parametrize("data_seed", ["0", "round"])
+@pytest.mark.parametrize("stack", [range(11), [9, 2], [3, 8, 5, 0], [1, 2, 4, 6, 8]], ids=str)
+def test_round_that_stops_early_disturbs_nobody(small_config, settings, data_seed, stack):
+    config = small_config(*settings, f"data_seed={data_seed}")
+    for seed, trained in train(config, stack).items():
+        assert_same(trained, train(config, [seed])[seed])
+
+
+def test_stack_is_rebuilt_without_those_that_stopped_early(small_config):
+    trainer = Trainer(build(small_config(*STOPPING)), range(11))
+    sizes = [len(trainer.stack) for _ in trainer.epochs()]
+    assert sizes[0] == 11
+    assert sizes[-1] < 3
