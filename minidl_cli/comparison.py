@@ -58,6 +58,8 @@ class Comparison:
         t: the difference over its standard error.
         degrees: the degrees of freedom.
         p: the probability of a `t` at least this far from zero, either way, if A and B did not differ.
+        p_holm: the same, corrected by `holm` for several comparisons; None where there is one only.
+        comparisons: how many comparisons of the metric it was corrected for.
         hedges_g: the difference over the deviation of the rounds, pooled over A and B, with the correction for few
             rounds of Hedges 1981. Pairs do not change it, so it tells how large the difference is beside the
             spread over seeds.
@@ -81,6 +83,8 @@ class Comparison:
     t: float | None = None
     degrees: float | None = None
     p: float | None = None
+    p_holm: float | None = None
+    comparisons: int | None = None
     hedges_g: float | None = None
     d_z: float | None = None
     probability_b_larger: float | None = None
@@ -149,6 +153,22 @@ def paired(a: Sequence[float], b: Sequence[float], margin: float | None = None) 
     probability = float(1 + np.mean(np.sign(differences))) / 2
     comparison = _described(a, b, estimate, margin, paired=True, probability_b_larger=probability)
     return replace(comparison, d_z=_finite(mean / std) if std else None, identical=a == b)
+
+
+def holm(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Return comparisons of one metric with p-values corrected for their number (Holm 1979).
+
+    Among twenty comparisons of equals one looks like a difference; with the correction, one in twenty such sets does.
+    Untested comparisons do not count.
+    """
+    tested = sorted((found.p, place) for place, found in enumerate(comparisons) if found.p is not None)
+    corrected = list(comparisons)
+    largest = 0.0
+    for rank, (p, place) in enumerate(tested):
+        largest = max(largest, min(1.0, (len(tested) - rank) * p))
+        if len(tested) > 1:
+            corrected[place] = replace(comparisons[place], p_holm=largest, comparisons=len(tested))
+    return corrected
 
 
 @dataclass(frozen=True)
@@ -243,6 +263,7 @@ def conclusion(
     *,
     higher_is_better: bool,
     missing: tuple[int, int] = (0, 0),
+    same_data: bool = True,
 ) -> str:
     """Say in one sentence what a comparison shows, and no more.
 
@@ -252,8 +273,12 @@ def conclusion(
         metric: what was compared, such as `test_accuracy`.
         higher_is_better: which end of its scale is the good one.
         missing: how many rounds of A and of B diverged or failed.
+        same_data: whether A and B learned and were tested on the same data, or on data of the same distribution.
     """
-    sentence = _Wording(comparison, *names, metric.replace("_", " "), higher_is_better).sentence()
+    shown = metric.replace("_", " ").replace("mse", "MSE")
+    sentence = _Wording(comparison, *names, shown, higher_is_better, same_data).sentence()
+    if not same_data:
+        sentence += "; their data differ, so this says nothing of the methods"
     left_out = [f"{count} of {name}" for count, name in zip(missing, names, strict=True) if count]
     return f"{sentence}; rounds without a result are left out ({', '.join(left_out)})" if left_out else sentence
 
@@ -267,6 +292,7 @@ class _Wording:
     b: str
     metric: str
     higher_is_better: bool
+    same_data: bool
 
     def sentence(self) -> str:
         found, fewest = self.found, min(self.found.n_a, self.found.n_b)
@@ -280,10 +306,12 @@ class _Wording:
         if fewest == 1:
             return f"too few rounds to tell: {self.relation(found.difference)} ({self.rounds()})"
         if found.constant:
-            return f"{self.relation(found.difference)} ({self.rounds()}); nothing varies, so nothing can be tested"
+            what = "the differences do not vary, so they" if found.paired else "neither varies, so they"
+            return f"{self.relation(found.difference)} ({self.rounds()}); {what} cannot be tested"
         if found.p is None:
             return f"the {self.metric} varies too much to compare"
-        shown = (self.difference if found.p < SIGNIFICANCE else self.no_difference)(found.difference, found.p)
+        p = found.p if found.p_holm is None else found.p_holm
+        shown = (self.difference if p < SIGNIFICANCE else self.no_difference)(found.difference, p)
         return shown if fewest >= FEW_ROUNDS else f"{shown}; with so few rounds this is a hint at most"
 
     def difference(self, difference: float, p: float) -> str:
@@ -294,10 +322,11 @@ class _Wording:
         if interval and difference < 0:
             # By how much B is lower.
             interval = (-interval[1], -interval[0])
-        evidence = self.evidence("95%", interval, p)
+        evidence = self.evidence("95%", interval, p, self.correction())
+        verdict = f"{self.size()} in favour of {better}" if self.same_data else self.size()
         remark = f", yet within ±{equivalence.margin:.2g}" if equivalence and equivalence.equivalent else ""
         return (
-            f"{self.relation(difference)} on average ({evidence}): {self.size()} in favour of {better}, "
+            f"{self.relation(difference)} on average ({evidence}): {verdict}, "
             f"more than chance alone usually gives{remark}"
         )
 
@@ -310,9 +339,10 @@ class _Wording:
             within = f"within ±{equivalence.margin:.2g}"
             return f"{self.a} and {self.b} are equivalent in {self.metric} {within} ({mean}, {evidence})"
         remark = f", nor that they are equivalent within ±{equivalence.margin:.2g}" if equivalence else ""
+        evidence = self.evidence("95%", self.found.ci95, p, self.correction())
         return (
-            f"no difference in {self.metric} was found between {self.a} and {self.b} "
-            f"({mean}, {self.evidence('95%', self.found.ci95, p)}); that does not show that they are equal{remark}"
+            f"no difference in {self.metric} was found between {self.a} and {self.b} ({mean}, {evidence}); "
+            f"that does not show that they are equal{remark}"
         )
 
     def relation(self, difference: float) -> str:
@@ -322,9 +352,12 @@ class _Wording:
         direction = "lower" if difference < 0 else "higher"
         return f"the {self.metric} of {self.b} is {abs(difference):.3g} {direction} than that of {self.a}"
 
-    def evidence(self, level: str, interval: Interval | None, p: float) -> str:
+    def evidence(self, level: str, interval: Interval | None, p: float, correction: str = "") -> str:
         parts = [f"{level} interval {interval[0]:.3g} to {interval[1]:.3g}"] if interval else []
-        return ", ".join([*parts, "p < 0.001" if p < 0.001 else f"p = {p:.3f}", self.rounds()])
+        return ", ".join([*parts, ("p < 0.001" if p < 0.001 else f"p = {p:.3g}") + correction, self.rounds()])
+
+    def correction(self) -> str:
+        return f" by Holm's correction for {self.found.comparisons}" if self.found.p_holm is not None else ""
 
     def rounds(self) -> str:
         n_a, n_b = self.found.n_a, self.found.n_b
@@ -338,4 +371,4 @@ class _Wording:
             return "a difference"
         size = abs(self.found.hedges_g)
         word = "very small" if size < 0.2 else "small" if size < 0.5 else "medium" if size < 0.8 else "large"
-        return f"a {word} difference"
+        return f"a {word} difference (Hedges' g {size:.2g})"

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from minidl_cli.comparison import Comparison, Equivalence, conclusion, paired, welch
+from minidl_cli.comparison import Comparison, Equivalence, conclusion, holm, paired, welch
 
 quickly = settings(deadline=None, max_examples=200, database=None, derandomize=True)
 
@@ -281,7 +281,8 @@ def test_a_difference_in_words() -> None:
     assert said(found) == (
         "the test accuracy of torch is 0.0012 higher than that of minidl on average "
         f"(95% interval {low:.3g} to {high:.3g}, p < 0.001, paired over 20 seeds): "
-        "a very small difference in favour of torch, more than chance alone usually gives"
+        f"a very small difference (Hedges' g {found.hedges_g:.2g}) in favour of torch, "
+        "more than chance alone usually gives"
     )
 
 
@@ -293,7 +294,8 @@ def test_a_difference_downward_in_words() -> None:
     assert said(found) == (
         "the test accuracy of torch is 0.03 lower than that of minidl on average "
         f"(95% interval {-high:.3g} to {-low:.3g}, p < 0.001, 20 and 20 rounds): "
-        "a large difference in favour of minidl, more than chance alone usually gives"
+        f"a large difference (Hedges' g {-found.hedges_g:.2g}) in favour of minidl, "
+        "more than chance alone usually gives"
     )
 
 
@@ -315,7 +317,7 @@ def test_the_size_of_a_difference_in_words(size: float, word: str, sign: int) ->
     found = paired(*moved(sign * size * float(spread), 1e-5))
     assert abs(found.hedges_g) == pytest.approx(size, abs=0.02)
     found = paired(*moved(sign * size * float(spread) * size / abs(found.hedges_g), 1e-5))
-    assert f": a {word} difference in favour" in said(found)
+    assert f": a {word} difference (Hedges' g {abs(found.hedges_g):.2g}) in favour" in said(found)
 
 
 def test_a_difference_within_the_margin_in_words() -> None:
@@ -329,7 +331,7 @@ def test_no_difference_in_words() -> None:
     low, high = found.ci95
     assert said(found) == (
         "no difference in test accuracy was found between minidl and torch (torch minus minidl: -0.0001 on average, "
-        f"95% interval {low:.3g} to {high:.3g}, p = {found.p:.3f}, paired over 20 seeds); "
+        f"95% interval {low:.3g} to {high:.3g}, p = {found.p:.3g}, paired over 20 seeds); "
         "that does not show that they are equal"
     )
     assert said(paired(*moved(-0.0001, 0.001), 0.0002)).endswith(
@@ -360,13 +362,13 @@ def test_few_rounds_in_words() -> None:
         (paired([0.5], [0.5]), "the test accuracy of minidl and torch is identical in the only pair"),
         (
             paired([0.5, 0.95], [0.49, 0.94]),
-            "the test accuracy of torch is 0.01 lower than that of minidl (paired over 2 seeds); nothing varies, "
-            "so nothing can be tested",
+            "the test accuracy of torch is 0.01 lower than that of minidl (paired over 2 seeds); "
+            "the differences do not vary, so they cannot be tested",
         ),
         (
             welch([1.0] * 5, [1.0] * 6),
-            "the test accuracy of minidl and torch is the same up to rounding (5 and 6 rounds); nothing varies, "
-            "so nothing can be tested",
+            "the test accuracy of minidl and torch is the same up to rounding (5 and 6 rounds); "
+            "neither varies, so they cannot be tested",
         ),
         (
             paired([0.5], [0.75]),
@@ -392,3 +394,50 @@ def test_rounds_without_a_result_in_words() -> None:
     plain = said(found)
     assert said(found, missing=(0, 3)) == f"{plain}; rounds without a result are left out (3 of torch)"
     assert said(found, missing=(1, 3)) == f"{plain}; rounds without a result are left out (1 of minidl, 3 of torch)"
+
+
+def with_p(p: float | None) -> Comparison:
+    return Comparison(True, 20, 20, difference=0.1, p=p)
+
+
+def test_holm_by_hand() -> None:
+    """The smallest of four is multiplied by 4, the next by 3, and so on, and none may be below one before it."""
+    found = holm([with_p(0.03), with_p(0.01), with_p(None), with_p(0.04), with_p(0.005)])
+    assert [each.p_holm for each in found] == [
+        pytest.approx(0.06),
+        pytest.approx(0.03),
+        None,
+        pytest.approx(0.06),
+        0.02,
+    ]
+    assert [each.comparisons for each in found] == [4, 4, None, 4, 4]
+    assert [each.p for each in found] == [0.03, 0.01, None, 0.04, 0.005]
+
+
+def test_one_comparison_needs_no_correction() -> None:
+    assert holm([with_p(0.03), with_p(None)]) == [with_p(0.03), with_p(None)]
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=8))
+def test_holm_keeps_the_order_and_never_lowers(values: list[float]) -> None:
+    found = sorted(holm([with_p(p) for p in values]), key=lambda each: each.p)
+    corrected = [each.p_holm for each in found]
+    assert corrected == sorted(corrected)
+    assert all(each.p <= each.p_holm <= 1 for each in found)
+
+
+def test_a_corrected_difference_in_words() -> None:
+    """What one comparison alone would call a difference may be chance among five."""
+    rounds = moved(0.006, 0.010)
+    alone = paired(*rounds)
+    assert 0.01 < alone.p < 0.05
+    first, *_ = holm([alone, *[with_p(0.9)] * 4])
+    assert "more than chance alone" in said(alone)
+    assert said(first).startswith("no difference in test accuracy was found")
+    assert f"p = {5 * alone.p:.3g} by Holm's correction for 5," in said(first)
+
+
+def test_differing_data_leave_no_winner() -> None:
+    found = said(welch(*moved(0.1, 0.01)), same_data=False)
+    assert "in favour of" not in found
+    assert found.endswith("; their data differ, so this says nothing of the methods")

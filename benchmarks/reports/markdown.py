@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from minidl_cli.comparison import SIGNIFICANCE
+
 from .results import Spread
 
 
@@ -99,7 +101,8 @@ def equivalence(claim: str, comparison: Mapping[str, Any], names: tuple[str, str
     """
     test = comparison.get("equivalence", {})
     shown = comparison["identical"] or test.get("equivalent", False)
-    return Check(claim, shown, _difference(comparison, names), otherwise="Not shown")
+    otherwise = "Does not hold" if comparison.get("p", 1.0) < SIGNIFICANCE else "Not shown"
+    return Check(claim, shown, _difference(comparison, names), otherwise)
 
 
 def _difference(comparison: Mapping[str, Any], names: tuple[str, str]) -> str:

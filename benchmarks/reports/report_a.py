@@ -66,7 +66,7 @@ def _cells(said: Mapping[str, float] | None, found: Spread) -> list[str]:
 
 
 def _variation(said: Mapping[str, float] | None, found: Spread) -> list[str]:
-    return [f"{said['cv']:g}" if said else "", f"{found.std / found.mean:.3f}", ""]
+    return [f"{said['cv']:g}" if said else "", f"{found.std / found.mean:.3g}", ""]
 
 
 def _last_epoch(side: Side) -> Spread:

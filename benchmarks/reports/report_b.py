@@ -19,7 +19,7 @@ def section(results: Results, reported: Mapping[str, Any], goals: Mapping[str, A
     blocks = {
         "b.table": _table(ours, theirs, reported["loss"]),
         "b.figures": _draw(ours, theirs, album),
-        "b.checks": listed(_late_fall(ours, theirs), _rises(ours, theirs)),
+        "b.checks": listed(_late_fall(ours, theirs), _slow_start(ours, theirs), _rises(ours, theirs)),
     }
     last, most = len(theirs) - 1, goals["loss"]
     found = Spread(ours[:, last]).mean
@@ -63,6 +63,16 @@ def _late_fall(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> Check:
         f"At first the loss hardly moves: most of its fall until epoch {last} comes after epoch {middle}.",
         late_share(mean) > 0.5 and late_share(theirs) > 0.5,
         f"{late_share(theirs):.0%} of the reported fall, {late_share(mean):.0%} of that of our mean",
+    )
+
+
+def _slow_start(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> Check:
+    second = Spread(ours[:, 1])
+    return Check(
+        "Only the first step differs: the reported loss falls at once, and ours stays where it is.",
+        theirs[1] < second.ends[0],
+        f"epoch 1 is at {theirs[1]:.3f} of epoch 0 there, and at {second} here; what the report's settings were, "
+        "we do not know",
     )
 
 

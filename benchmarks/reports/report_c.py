@@ -36,7 +36,7 @@ def section(results: Results, reported: Mapping[str, Any], goals: Mapping[str, A
             _learns_nothing(models["model 3 (sigmoids)"], "The third model does not learn"),
             _learns(sigmoids, "tanh, then sigmoids, constant rate"),
             _does_not_learn(sigmoids, "tanh, then sigmoids, falling rate"),
-            _learns_nothing(sigmoids["sigmoids only, constant rate"], "Sigmoids alone do not converge, as it says"),
+            _learns_nothing(sigmoids["sigmoids only, constant rate"], "A network of sigmoids alone does not converge"),
             _flat(derivatives),
         ),
     }
@@ -80,24 +80,24 @@ def _epochs(target: Mapping[str, Any]) -> str:
 def _learns_nothing(side: Side, claim: str) -> Check:
     found = final(side, "test_accuracy")
     epochs = f"{side.config.training.epochs:,} epochs"
-    return Check(f"{claim}: after {epochs} it is no better than chance.", found.ends[1] < CHANCE, str(found))
+    return Check(f"{claim} in {epochs}: its test accuracy stays that of chance.", found.ends[1] < CHANCE, str(found))
 
 
 def _learns(sigmoids: Result, label: str) -> Check:
     low, _ = sigmoids.target(label)["success"]["ci95"]
-    claim = f"With {_epochs_and_target(sigmoids, label)} in most rounds, if the learning rate stays what it is."
+    claim = f"{_third_model(sigmoids, label)} in most rounds if the learning rate stays constant."
     return Check(claim, low > 0.5, _success(sigmoids.target(label)))
 
 
 def _does_not_learn(sigmoids: Result, label: str) -> Check:
     _, high = sigmoids.target(label)["success"]["ci95"]
-    claim = f"With {_epochs_and_target(sigmoids, label)} in few rounds only, if the learning rate falls."
+    claim = f"{_third_model(sigmoids, label)} in few rounds, if any, where it falls as for the other models."
     return Check(claim, high < 0.5, _success(sigmoids.target(label)))
 
 
-def _epochs_and_target(sigmoids: Result, label: str) -> str:
+def _third_model(sigmoids: Result, label: str) -> str:
     target = sigmoids.target(label)["success"]["target"]
-    return f"{sigmoids[label].config.training.epochs:,} epochs it reaches {target:.0%}"
+    return f"In {sigmoids[label].config.training.epochs:,} epochs the third model reaches {target:.0%}"
 
 
 def _derivative(layer: Layer) -> tuple[Any, Any, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl_cli.display import figures
 from minidl_cli.display.text import duration
 from minidl_cli.sweeps.contrast import Side
 
@@ -13,6 +14,7 @@ from .markdown import Check, Goal, Section, agrees, equivalence, listed, stacked
 from .results import Result, Results, Spread, final, over_epochs
 
 NAMES = {"train_accuracy": "train accuracy", "test_accuracy": "test accuracy"}
+ZOOM = 0.2  # the share of the epochs that are the last ones
 STUCK = 0.4  # an error rate that only a network has which tells nothing apart
 
 
@@ -25,10 +27,9 @@ def section(results: Results, reported: Mapping[str, Any], goals: Mapping[str, A
         "e.activations": _activations_table(activations, reported["error"]),
         "e.others": stacked(_others_table(optimizers), _others_table(losses)),
         "e.torch": _torch_table(frameworks, reported),
-        "e.figures": stacked(
-            album.add(activations.path / "variants.png", "e_activations", "Activations compared"),
-            album.add(optimizers.path / "variants.png", "e_optimizers", "Optimizers compared"),
-            album.add(losses.path / "variants_end.png", "e_losses_end", "Losses compared, the last epochs"),
+        "e.figures": table(
+            ["test error over all epochs", "and over the last ones"],
+            [_draw(result, album) for result in (activations, optimizers, losses)],
         ),
         "e.checks": listed(
             _same_epoch(activations, reported["error"]),
@@ -44,6 +45,19 @@ def section(results: Results, reported: Mapping[str, Any], goals: Mapping[str, A
 def errors(side: Side) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return the test error of all rounds at all epochs, `[rounds, epochs]`."""
     return 1 - over_epochs(side, "test_accuracy")
+
+
+def _draw(result: Result, album: Album) -> list[str]:
+    """Draw the test error of all variants over all epochs, and over the last ones."""
+    epochs = np.array(result.sides[0].curves.epochs)
+    name, last = result.experiment.name, max(1, round(ZOOM * len(epochs)))
+    shown = []
+    for kind, first in {"all": 0, "end": len(epochs) - last}.items():
+        path = album.drafts / f"{name}_{kind}.png"
+        curves = [figures.Curve(side.label, errors(side)[:, first:]) for side in result.sides]
+        figures.draw_curves(path, name, epochs[first:], curves, [], loss_label="test error")
+        shown.append(album.add(path, f"{name}_{kind}", f"Test error, {name}, {kind}"))
+    return shown
 
 
 def _activations_table(activations: Result, reported: Mapping[str, float]) -> str:
@@ -76,9 +90,8 @@ def _epoch_of_relu(activations: Result, error: float) -> int:
 
 def _epochs(result: Result, label: str) -> str:
     epochs = result.target(label)["epochs"]
-    if "median" not in epochs:
-        return f"{epochs['reached']} of {epochs['n']} rounds get there"
-    return f"{epochs['median']:.0f}" + (f" ({epochs['q1']:.0f} to {epochs['q3']:.0f})" if "q3" in epochs else "")
+    q1, median, q3 = (f"{epochs[key]:.0f}" if key in epochs else "never" for key in ("q1", "median", "q3"))
+    return f"{median} ({q1} to {q3})"
 
 
 def _others_table(result: Result) -> str:
@@ -105,6 +118,13 @@ def _torch_table(frameworks: Result, reported: Mapping[str, Any]) -> str:
             said, found = reported[framework][metric], final(side, metric)
             row += [f"{said:g}", str(found), agrees(said, found)]
         rows.append(row)
+    row = ["the one less the other"]
+    for framework, side in sides.items():
+        train, test = (final(side, metric) for metric in NAMES)
+        said = reported[framework]["train_accuracy"] - reported[framework]["test_accuracy"]
+        gap = Spread(train.values - test.values)
+        row += [f"{said:.3f}", str(gap), agrees(said, gap)]
+    rows.append(row)
     row = ["time"]
     for framework, side in sides.items():
         row += [f"{reported[framework]['seconds']:g} s", f"{duration(side.seconds)}, all rounds", ""]
@@ -147,7 +167,8 @@ def _ahead(result: Result, behind: str, ahead: str) -> Check:
     comparison = result.comparison(ahead, "test_accuracy")
     p, pairs = comparison.get("p", 1.0), comparison["n_a"]
     shown = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-    found = f"{1 - comparison['mean_b']:.4f} against {1 - comparison['mean_a']:.4f} ({pairs} pairs, {shown})"
+    means = [float(errors(result[label])[:, -1].mean()) for label in (ahead, behind)]
+    found = f"{means[0]:.4f} against {means[1]:.4f} ({pairs} pairs, {shown})"
     return Check(f"{ahead} has a lower test error than {behind}.", comparison["difference"] > 0 and p < 0.05, found)
 
 

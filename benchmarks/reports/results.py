@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minidl_cli.sweeps.contrast import Side
-from minidl_cli.training.build import load_config, variants
 
 from .experiments import Archive, Experiment
 
@@ -81,9 +80,10 @@ class Result:
     @classmethod
     def of(cls, experiment: Experiment, archive: Archive) -> "Result":
         run = archive.run(experiment)
-        found = variants(load_config(run.config_path)) if run.has_variants else []
-        sides = [Side.of(each.label, run.variant(each.folder)) for each in found] or [Side.of(experiment.name, run)]
-        return cls(experiment, run.path, sides, run.summary(), archive.seconds(experiment))
+        document = run.summary()
+        found = {each["label"]: run.variant(Path(each["run"]).name) for each in document.get("variants", [])}
+        sides = [Side.of(label, each) for label, each in (found or {experiment.name: run}).items()]
+        return cls(experiment, run.path, sides, document, archive.seconds(experiment))
 
     @property
     def only(self) -> Side:

@@ -36,11 +36,8 @@ def vary(root: Node, setting: str) -> None:
     dotted, equals, text = setting.partition("=")
     if not equals or not all(dotted.split(".")) or not text.strip():
         raise InputError(f"{place}: write KEY=A,B, such as training.batch_size=10,20")
-    node = _descend(_descend(root, "sweep", place), "vary", place)
-    if not isinstance(node.value, dict):
-        raise InputError(f"{place}: sweep.vary must be a mapping of keys")
-    node.value[dotted] = read_value(f"[{text}]", place)
-    node.key_places[dotted] = place
+    values = read_value(f"[{text}]", place)
+    _set(_descend(_descend(root, "sweep", place), "vary", place), dotted, values, place)
 
 
 def assign(root: Node, dotted: str, value: Node, place: str) -> None:

@@ -46,7 +46,7 @@ def variants(config: Config, registry: Registry) -> list[Variant]:
     found: list[Variant] = []
     problems: list[str] = []
     for combination in product(*varied):
-        label = ", ".join(choice.label for choice in combination)
+        label = _unused(", ".join(choice.label for choice in combination), "{} ({})", [each.label for each in found])
         folder = _unused(_slug(label), "{}-{}", [each.folder for each in found])
         try:
             found.append(Variant(label, folder, _variant(config, f"{config.name}-{folder}", combination, registry)))
@@ -69,13 +69,11 @@ class _Choice:
 
 def _choices(key: str, values: list[Any] | dict[str, Any]) -> list[_Choice]:
     path = ("sweep", "vary", key)
-    if isinstance(values, dict):
-        return [_Choice(key, label, value, (*path, label)) for label, value in values.items()]
     found: list[_Choice] = []
-    for index, value in enumerate(values):
-        label = _label(key.rpartition(".")[2], value, index + 1)
-        unused = _unused(label, "{} ({})", [each.label for each in found])
-        found.append(_Choice(key, unused, value, (*path, index)))
+    for step, value in values.items() if isinstance(values, dict) else enumerate(values):
+        label = step if isinstance(step, str) else _label(key.rpartition(".")[2], value, step + 1)
+        unused = _unused(shown(label, most=80), "{} ({})", [each.label for each in found])
+        found.append(_Choice(key, unused, value, (*path, step)))
     return found
 
 

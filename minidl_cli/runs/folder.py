@@ -48,10 +48,12 @@ class RoundRow:
     @classmethod
     def read(cls, row: Mapping[str, str]) -> "RoundRow":
         """Return what a row of text says."""
-        others = ("seed", "status", "epochs", "best_epoch")
+        others = {"seed", "status", "epochs", "best_epoch"}
         metrics = {name: float(cell) for name, cell in row.items() if name not in others and cell}
         if not all(map(math.isfinite, metrics.values())):
             raise ValueError("a metric is no finite number")
+        if row["status"] == "finished" and len(metrics) < len(row.keys() - others):
+            raise ValueError("a finished round lacks a metric")
         return cls(int(row["seed"]), row["status"], int(row["epochs"]), metrics)
 
 
@@ -98,6 +100,18 @@ class Run:
         if made is None:
             raise FileExistsError(f"{parent / folder} is there already")
         return Run(made)
+
+    def variants(self) -> "list[tuple[str, Run]]":
+        """Return the label and the run folder of each variant, as `summary.json` has them.
+
+        Raises:
+            InputError: the sweep has not finished, or the file is damaged.
+        """
+        try:
+            named = [(str(each["label"]), Path(each["run"]).name) for each in self.summary()["variants"]]
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{self.path / 'summary.json'}: is not the summary of a sweep of variants") from error
+        return [(label, self.variant(folder)) for label, folder in named]
 
     def variant(self, folder: str) -> "Run":
         """Return the run folder of a variant."""
@@ -190,10 +204,8 @@ class Run:
             return (self.path / name).read_bytes()
         except FileNotFoundError:
             if self.has_variants:
-                one = min((path.name for path in (self.path / VARIANTS).iterdir()), default="")
-                raise InputError(
-                    f"{self.path}: is a sweep of variants; name one of them, such as {self.variant(one).path}"
-                ) from None
+                one = min((self.path / VARIANTS).iterdir(), default="none")
+                raise InputError(f"{self.path}: is a sweep of variants; name one of them, such as {one}") from None
             raise InputError(f"{self.path}: has no {name}: the run has not finished, or was interrupted") from None
         except OSError as error:
             raise InputError(f"{self.path / name}: cannot be read: {error.strerror or error}") from error
@@ -227,6 +239,8 @@ class Run:
             rows = [RoundRow.read(row) for row in csv.DictReader(self._read("rounds.csv").decode().splitlines())]
         except (ValueError, TypeError, KeyError, csv.Error) as error:
             raise InputError(f"{path}: cannot be read: {error!r}") from error
+        if not rows:
+            raise InputError(f"{path}: cannot be read: it has no rounds")
         if len({row.seed for row in rows}) < len(rows) or {row.status for row in rows} - set(STATUSES):
             raise InputError(f"{path}: a seed stands there twice, or a status is none of {', '.join(STATUSES)}")
         return rows

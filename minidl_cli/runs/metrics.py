@@ -30,9 +30,12 @@ class Curves:
     values: dict[str, Numbers]
 
     def of(self, seeds: Sequence[int], name: str) -> Numbers:
-        """Return a metric of some of the rounds, `[seeds, epochs]`."""
+        """Return a metric of any rounds, `[seeds, epochs]`, NaN for those of which nothing was logged."""
         places = {seed: place for place, seed in enumerate(self.seeds)}
-        values: Numbers = self.values[name][[places[seed] for seed in seeds]]
+        values = np.full((len(seeds), len(self.epochs)), np.nan)
+        for row, seed in enumerate(seeds):
+            if seed in places:
+                values[row] = self.values[name][places[seed]]
         return values
 
 

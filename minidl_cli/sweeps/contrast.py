@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ..comparison import Comparison, conclusion, paired, welch
+from ..comparison import Comparison, conclusion, holm, paired, welch
 from ..config.schema import Config
 from ..errors import InputError
 from ..runs.folder import RoundRow, Run
 from ..runs.metrics import Curves, Numbers
-from ..training.build import load_config, variants
+from ..training.build import build, load_config
 from ..training.evaluation import count_rounds, higher_is_better, summarize_rounds
 from .targets import describe_targets
 
@@ -50,7 +50,11 @@ class Side:
         Raises:
             InputError: it has not finished, or a file of it is damaged.
         """
-        rows, seconds = run.round_rows(), float(run.summary()["seconds"])
+        rows, summary = run.round_rows(), run.summary()
+        try:
+            seconds = float(summary["seconds"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{run.path / 'summary.json'}: is not a run's summary") from error
         return cls(label, run, load_config(run.config_path), rows, seconds)
 
     @cached_property
@@ -85,7 +89,7 @@ def find_sides(references: Sequence[str], runs_dir: Path) -> list[Side]:
     for reference in references:
         run = Run.find(reference, runs_dir)
         if run.has_variants:
-            found += [Side.of(each.label, run.variant(each.folder)) for each in variants(load_config(run.config_path))]
+            found += [Side.of(label, variant) for label, variant in run.variants()]
         else:
             side = Side.of(run.id, run)
             found.append(replace(side, label=side.config.name))
@@ -111,12 +115,7 @@ def contrast(sides: Sequence[Side]) -> dict[str, Any]:
     return {
         "differences": differences({side.label: side.config for side in sides}),
         "variants": [_describe(side) for side in sides],
-        "comparisons": [
-            _compare(sides[0], other, metric)
-            for metric in COMPARED
-            for other in sides[1:]
-            if _has(sides[0], metric) and _has(other, metric)
-        ],
+        "comparisons": [each for metric in COMPARED for each in _compare(sides[0], sides[1:], metric)],
     }
 
 
@@ -143,23 +142,37 @@ def _describe(side: Side) -> dict[str, Any]:
         "seconds": side.seconds,
     }
     targets = side.config.sweep.target
+    for metric in targets:
+        if metric not in side.curves.values or not all(metric in row.metrics for row in side.finished):
+            raise InputError(f"{side.run.path}: rounds.csv or metrics.csv has no column {metric}, which is a target")
     if targets:
         described["targets"] = describe_targets(targets, side.rows, side.curves)
     return described
 
 
-def _has(side: Side, metric: str) -> bool:
-    return any(metric in row.metrics for row in side.finished)
+def _compare(first: Side, others: Sequence[Side], metric: str) -> list[dict[str, Any]]:
+    """Compare a metric of each of the others with that of the first, as far as it means the same there."""
+    others = [other for other in others if _is_comparable(first, other, metric)]
+    comparisons = holm([_comparison(first, other, metric) for other in others])
+    return [_report(first, other, metric, found) for other, found in zip(others, comparisons, strict=True)]
 
 
-def _compare(a: Side, b: Side, metric: str) -> dict[str, Any]:
-    comparison = _comparison(a, b, metric)
+def _is_comparable(a: Side, b: Side, metric: str) -> bool:
+    if not all(any(metric in row.metrics for row in side.finished) for side in (a, b)):
+        return False
+    # Squared errors are on the scale of the targets.
+    targets = {build(side.config).dataset.target_values for side in (a, b)}
+    return higher_is_better(metric) or len(targets) == 1
+
+
+def _report(a: Side, b: Side, metric: str, comparison: Comparison) -> dict[str, Any]:
     said = conclusion(
         comparison,
         (a.label, b.label),
         metric,
         higher_is_better=higher_is_better(metric),
         missing=(a.missing, b.missing),
+        same_data=_samples(a) == _samples(b),
     )
     return {"a": a.label, "b": b.label, "metric": metric, **comparison.as_dict(), "conclusion": said}
 
@@ -176,8 +189,10 @@ def _comparison(a: Side, b: Side, metric: str) -> Comparison:
 
 def share_seeds_and_data(a: Side, b: Side) -> bool:
     """Tell whether all rounds of one of the runs have partners of the same seeds and samples in the other."""
-    samples = [
-        (side.config.data.spelled_out(), side.config.data_seed, side.config.training.validation) for side in (a, b)
-    ]
     seeds_a, seeds_b = ({row.seed for row in side.rows} for side in (a, b))
-    return samples[0] == samples[1] and (seeds_a <= seeds_b or seeds_b <= seeds_a)
+    return _samples(a) == _samples(b) and (seeds_a <= seeds_b or seeds_b <= seeds_a)
+
+
+def _samples(side: Side) -> tuple[Any, ...]:
+    """Return what, with a round's seed, decides its samples."""
+    return side.config.data.spelled_out(), side.config.data_seed, side.config.training.validation

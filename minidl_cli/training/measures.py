@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -64,8 +65,13 @@ class Measures:
             self._sums[name] += values.sum(dim=1, dtype=torch.float64)
 
     def means(self, prefix: str) -> dict[str, Numbers]:
-        """Return each measure's mean over the samples so far, `[rounds]`, its name after `prefix`."""
-        return {f"{prefix}_{name}": (total / self.samples).numpy() for name, total in self._sums.items()}
+        """Return each measure's mean over the samples so far, `[rounds]`, its name after `prefix`.
+
+        A round whose loss is no number has no accuracy: it would be that of outputs which are no numbers.
+        """
+        means = {name: (total / self.samples).numpy() for name, total in self._sums.items()}
+        means["accuracy"] = np.where(np.isfinite(means["loss"]), means["accuracy"], np.nan)
+        return {f"{prefix}_{name}": values for name, values in means.items()}
 
 
 @single_thread()

@@ -125,7 +125,7 @@ class Trainer:
             metrics = self._train(lr)
             if self.options.is_logged(self.epoch):
                 metrics |= self._measure()
-            # A round that diverges has no metrics: its accuracy would be that of outputs which are no numbers.
+            # A round that diverges has no metrics.
             healthy = np.isfinite(metrics["train_loss"])
             metrics = {name: np.where(healthy, values, np.nan) for name, values in metrics.items()}
             running = self._running()
@@ -210,9 +210,11 @@ class Trainer:
 
     @torch.inference_mode()
     def _stop_rounds(self, metrics: Mapping[str, Numbers]) -> None:
-        """Stop the rounds that diverged, by their training loss, and those that have become no better for long."""
+        """Stop the rounds that diverged, by their losses, and those that have become no better for long."""
+        # Those of the test samples decide nothing.
+        losses = [metrics[name] for name in ("train_loss", "validation_loss") if name in metrics]
         for index in self._running():
-            if not math.isfinite(metrics["train_loss"][index]):
+            if not all(math.isfinite(loss[index]) for loss in losses):
                 self.stopped[self.stack[index]] = self._round(index, "diverged")
         if self.best and self.options.is_logged(self.epoch):
             self.best.update(metrics, self.epoch, self.network.state())

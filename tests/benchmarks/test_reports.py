@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from benchmarks.reports import report_a, report_b, report_c, report_d
+from benchmarks.reports import report_a, report_b, report_c, report_d, report_e
 from benchmarks.reports.__main__ import main
 from benchmarks.reports.experiments import CONFIGS, EXPERIMENTS, QUICK, Archive, Experiment
 from benchmarks.reports.markdown import Check, Goal, agrees, equivalence, table
@@ -62,7 +62,7 @@ def test_the_whole_page(made):
     page = (made / "reports.md").read_text()
     assert not PLACE.search(page)
     assert all(f"\n{experiment.command}\n" in page for experiment in EXPERIMENTS)
-    shown = re.findall(r"!\[.+\]\((.+)\)", page)
+    shown = re.findall(r"!\[[^]]+\]\(([^)]+)\)", page)
     assert sorted(shown) == sorted(f"images/reports/{path.name}" for path in made.glob("images/reports/*"))
     assert len(shown) == len(set(shown)) >= 10
     assert " nan" not in page
@@ -82,7 +82,7 @@ def test_figures_on_the_page_are_drawn_by_sweeps(tmp_path):
     archive.train(BY_NAME["e_losses"])
     run = archive.run(BY_NAME["e_losses"])
     drawn = {path.name for path in run.path.glob("*.png")}
-    assert {"all_rounds.png", "clusters.png", "predictions.png", "variants.png", "variants_end.png"} <= drawn
+    assert {"all_rounds.png", "clusters.png", "predictions.png", "variants_end.png", "final.png"} <= drawn
     assert (run.variant("MSE").path / "data.png").is_file()
 
 
@@ -124,7 +124,7 @@ def test_every_config_of_the_reports_is_trained():
         config = experiment.load()
         assert config.data_seed == "round"
         assert config.sweep.rounds >= 20
-        assert config.framework == "torch" or len(variants(config)) >= 1
+        assert variants(config)  # all of them fit their data and layers
 
 
 def test_command_of_an_experiment():
@@ -168,6 +168,8 @@ def test_equivalence():
     far = equivalence("So.", paired(a, [0.95, 0.92, 0.99, 0.90], 0.01).as_dict(), ("x", "y"))
     assert str(far).startswith("- **Not shown.** So.")
     assert far.found.endswith("not inside the margin of ±0.01")
+    apart = equivalence("So.", paired(a, [0.85, 0.88, 0.89, 0.90], 0.01).as_dict(), ("x", "y"))
+    assert str(apart).startswith("- **Does not hold.** So.")
 
 
 def test_claims_are_decided_by_the_numbers(made):
@@ -186,6 +188,9 @@ def test_claims_are_decided_by_the_numbers(made):
     assert not report_c._flat({"sigmoid": (x, y, derivative), "tanh": (x, y, derivative)}).holds
     values = results["d_initial_values"]
     assert not report_d._cannot_tell({"Xavier": values["Xavier, shuffled"]}, 0.96).holds
+    activations = results["e_activations"]
+    assert not report_e._same_epoch(activations, {"relu": 0.001, "elu": 0.001}).holds
+    assert report_e._same_epoch(activations, {"relu": 0.45}).holds
 
 
 def test_reported_deviations_need_the_f_test(made):
@@ -199,12 +204,14 @@ def test_reported_deviations_need_the_f_test(made):
 def test_the_page_in_the_docs_is_of_this_prose():
     """It is written by `make reports`; whoever edits the prose runs `python -m benchmarks.reports --only`."""
     page = PAGE.read_text()
-    start = 0
-    for part in PLACE.split(PROSE.read_text())[::2]:
+    first, *middle, last = PLACE.split(PROSE.read_text())[::2]
+    assert page.startswith(first)
+    assert page.endswith(last)
+    start = len(first)
+    for part in middle:
         found = page.find(part, start)
         assert found >= 0, part
         start = found + len(part)
-    assert start == len(page)
 
 
 def test_the_page_in_the_docs_holds_what_was_reported():

@@ -181,6 +181,28 @@ class TestEval:
         assert "test " in out
         assert "train " not in out
 
+    def test_weights(self, minidl, small_file):
+        settings = ["training.validation=0.3", "training.epochs=15", "training.early_stopping={patience: 2}"]
+        run = Path(minidl("train", small_file, "-q", *(f"-s{setting}" for setting in settings)).out.strip())
+        final = json.loads((run / "summary.json").read_text())["final"]
+        best, last, chosen = (
+            json.loads(minidl("eval", run, "--json", *arguments).out)["final"]
+            for arguments in (["--weights", "best"], ["--weights", "last"], [])
+        )
+        assert chosen == best == final
+        assert last != final
+        out = minidl("eval", run, "--split", "validation").out
+        assert "validation " in out
+        assert "test " not in out
+
+    def test_what_a_run_does_not_have(self, minidl, trained):
+        for option, problem in [
+            (["--weights", "best"], f"{trained}: has no best weights, as there was no validation part; use the last"),
+            (["--split", "validation"], "'validation' is no part of the data; there are train, test"),
+        ]:
+            outcome = minidl("eval", trained, *option)
+            assert (outcome.code, outcome.out, outcome.err) == (2, "", f"{problem}\n")
+
     def test_unfinished_run(self, minidl, trained):
         (trained / "rounds.csv").unlink()
         (trained / "summary.json").unlink()
@@ -233,6 +255,12 @@ class TestSweep:
         assert [row.split(",")[0] for row in rows] == ["5", "6", "7"]
         again = Path(minidl("sweep", run / "config.yaml", "--workers", "1", "-q").out.strip())
         assert (again / "rounds.csv").read_bytes() == (run / "rounds.csv").read_bytes()
+
+    def test_prints_targets(self, minidl, small_file):
+        target = "sweep.target={train_mse: 0.3, test_accuracy: 0.9}"
+        out = minidl("sweep", small_file, "--rounds", "4", "--workers", "1", "-s", target).out
+        assert "train mse 0.3 reached by 4 of 4 (95% interval 0.51–1.00); half of them within 2 epochs\n" in out
+        assert "test accuracy 0.9 reached by 0 of 4 (95% interval 0.00–0.49)\n" in out
 
     def test_rounds_that_diverged_are_named(self, minidl, small_file):
         settings = ["model=[linear: 7, linear: 5, linear: 2]", "optimizer.sgd.lr=0.8", "training.epochs=4"]

@@ -1,6 +1,5 @@
 """Configs from text, and configs drawn from all the components that there are."""
 
-import json
 import math
 import sys
 import types
@@ -19,13 +18,16 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from minidl_cli import data, optim
+from minidl_cli.config.dump import to_yaml
 from minidl_cli.config.schema import Config
 from minidl_cli.data.dataset import Dataset
 from minidl_cli.errors import InputError
 from minidl_cli.nn import initializers, losses
 from minidl_cli.nn.layer import Initializer, Layer
 from minidl_cli.nn.loss import Loss
+from minidl_cli.optim import schedules
 from minidl_cli.optim.optimizer import Optimizer
+from minidl_cli.optim.schedule import Schedule
 from minidl_cli.registry import Kind, Registry
 from minidl_cli.training.build import load_config, registry
 
@@ -115,7 +117,8 @@ class Drawn:
 
 def _values(declared: FieldInfo) -> st.SearchStrategy[Any]:
     if kind := Kind.of(declared):
-        return drawn_components(kind)
+        is_optional = any(isinstance(mark, Kind) and mark.optional for mark in declared.metadata)
+        return drawn_components(kind) | (st.none() if is_optional else st.nothing())
     return _plain_values(declared.annotation, declared.metadata)
 
 
@@ -131,6 +134,8 @@ def _plain_values(hint: Any, metadata: Any = ()) -> st.SearchStrategy[Any]:
         return st.sampled_from(arguments)
     if origin is tuple:
         return st.tuples(*map(_plain_values, arguments)).map(list)
+    if origin is dict:
+        return st.dictionaries(*map(_plain_values, arguments), min_size=1, max_size=3)
     if hint in (int, float):
         numbers = _numbers_between(*_bounds(metadata), hint)
         return numbers.filter(lambda number: all(_allows(mark, number) for mark in metadata))
@@ -182,8 +187,10 @@ class DrawnConfig:
 
     data: Drawn
     model: list[Drawn]
+    init: Drawn
     loss: Drawn
     optimizer: Drawn
+    schedule: Drawn
 
     def spelled_out(self) -> str:
         return self._text(lambda drawn: drawn.spelled_out())
@@ -193,14 +200,16 @@ class DrawnConfig:
         return self._text(lambda drawn: choose(list(drawn.writings())))
 
     def _text(self, write: Callable[[Drawn], Any]) -> str:
-        document = {key: write(getattr(self, key)) for key in ("data", "loss", "optimizer")}
+        document = {key: write(getattr(self, key)) for key in ("data", "init", "loss", "optimizer")}
         document["model"] = [write(layer) for layer in self.model]
-        return json.dumps({**document, "training": {"epochs": 3, "batch_size": 10}})
+        training = {"epochs": 3, "batch_size": 10, "schedule": write(self.schedule)}
+        return to_yaml({**document, "training": training})
 
     def is_part_of(self, config: Config) -> bool:
         """Whether a loaded config has the components drawn here."""
         return (
-            all(getattr(self, key).is_part_of(getattr(config, key)) for key in ("data", "loss", "optimizer"))
+            all(getattr(self, key).is_part_of(getattr(config, key)) for key in ("data", "init", "loss", "optimizer"))
+            and self.schedule.is_part_of(config.training.schedule)
             and len(self.model) == len(config.model)
             and all(drawn.is_part_of(layer) for drawn, layer in zip(self.model, config.model, strict=True))
         )
@@ -213,8 +222,10 @@ def drawn_configs() -> st.SearchStrategy[DrawnConfig]:
         DrawnConfig,
         data=drawn_components("dataset"),
         model=st.lists(drawn_components("layer"), min_size=1, max_size=3),
+        init=drawn_components("initializer"),
         loss=drawn_components("loss"),
         optimizer=drawn_components("optimizer"),
+        schedule=drawn_components("schedule"),
     )
 
 
@@ -233,6 +244,7 @@ def registry_with_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         found.add_package("dataset", Dataset, data)
         found.add_package("layer", Layer, import_module(package))
         found.add_package("loss", Loss, losses)
+        found.add_package("schedule", Schedule, schedules)
         found.add_package("optimizer", Optimizer, optim)
         return found
 

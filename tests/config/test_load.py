@@ -15,7 +15,10 @@ from minidl_cli.registry import Registry
 from minidl_cli.training.build import load_config, registry
 
 TOP = "name, seed, data, data_seed, model, init, loss, optimizer, training, framework, sweep"
-IN_TRAINING = "epochs, batch_size, shuffle, drop_last, schedule, accumulate, clip_norm, validation, early_stopping, dtype, log_every"
+IN_TRAINING = (
+    "epochs, batch_size, shuffle, drop_last, schedule, accumulate, clip_norm, validation, early_stopping, "
+    "dtype, log_every"
+)
 IN_DISC = "train, test, inside_label, target_values, radius"
 
 
@@ -228,6 +231,57 @@ MISTAKES = [
         25,
         "loss.mse.reduction: must be 'mean', 'sum_outputs' or 'sum', not the text 'avg'",
     ),
+    # The options of a training
+    (
+        "training: {epochs: 1, batch_size: 1, early_stopping: {patince: 3}}",
+        55,
+        "training.early_stopping.patince: unknown key; did you mean 'patience'?",
+    ),
+    (
+        "training: {epochs: 1, batch_size: 1, early_stopping: {patience: 0}}",
+        65,
+        "training.early_stopping.patience: must be greater than 0, not 0",
+    ),
+    (
+        "training: {epochs: 1, batch_size: 1, early_stopping: {monitor: test_loss}}",
+        64,
+        "training.early_stopping.monitor: must be 'validation_loss', 'validation_mse' or 'validation_accuracy', "
+        "not the text 'test_loss'",
+    ),
+    (
+        "training: {epochs: 1, batch_size: 1, early_stopping: 3}",
+        54,
+        "training.early_stopping: must be a mapping of keys, not 3; known here: monitor, patience, min_delta",
+    ),
+    ("training: {epochs: 1, batch_size: 1, validation: 1}", 50, "training.validation: must be less than 1, not 1"),
+    ("training: {epochs: 1, batch_size: 1, validation: -1}", 50, "training.validation: must be at least 0, not -1"),
+    ("training: {epochs: 1, batch_size: 1, clip_norm: 0}", 49, "training.clip_norm: must be greater than 0, not 0"),
+    ("training: {epochs: 1, batch_size: 1, accumulate: 0}", 50, "training.accumulate: must be greater than 0, not 0"),
+    (
+        "training: {epochs: 1, batch_size: 1, schedule: cosin}",
+        48,
+        "training.schedule: no such schedule: 'cosin'; did you mean 'cosine'?",
+    ),
+    (
+        "training: {epochs: 1, batch_size: 1, schedule: {piecewise: {0: 0.1, x: 1}}}",
+        69,
+        "training.schedule.piecewise.rates.x: the key must be a whole number, not the text 'x'",
+    ),
+    (
+        "training: {epochs: 1, batch_size: 1, schedule: {piecewise: {-1: 0.1}}}",
+        61,
+        "training.schedule.piecewise.rates.-1: the key must be at least 0, not -1",
+    ),
+    (
+        "training: {epochs: 1, batch_size: 1, schedule: {piecewise: {0: 0}}}",
+        64,
+        "training.schedule.piecewise.rates.0: must be greater than 0, not 0",
+    ),
+    (
+        "training: {epochs: 1, batch_size: 1, schedule: piecewise}",
+        48,
+        "training.schedule.piecewise.rates: missing",
+    ),
     ("loss: [mse]", 7, "loss: must be a loss: a name, or a name and its arguments, not a list"),
     ("data: {disc: {inside_label: 2}}", 29, "data.disc.inside_label: must be at most 1, not 2"),
     ("data: {disc: {target_values: [1, 0]}}", 7, "data: disc: target_values must ascend, not [1.0, 0.0]"),
@@ -263,6 +317,13 @@ MISTAKES_IN_OTHER_KEYS = [
     ("sweep:", 7, "sweep: must be a mapping of keys, not nothing; known here: rounds, vary, target"),
     ("sweep: {rounds: 0}", 17, "sweep.rounds: must be greater than 0, not 0"),
     ("sweep: {round: 3}", 9, "sweep.round: unknown key; did you mean 'rounds'?"),
+    ("sweep: {target: 5}", 17, "sweep.target: must be a mapping of keys, not 5"),
+    ("sweep: {target: {test_mse: x}}", 28, "sweep.target.test_mse: must be a number, not the text 'x'"),
+    ("sweep: {target: {5: 1}}", 18, "sweep.target.5: must be text, not 5; put it in quotes"),
+    ("init: xavier", 7, "init: no such initializer: 'xavier'; did you mean 'xavier_normal'?"),
+    ("init: {normal: -1}", 16, "init.normal.std: must be greater than 0, not -1"),
+    ("init:", 6, "init: must be an initializer: a name, or a name and its arguments, not nothing"),
+    ("framework: tensorflow", 12, "framework: must be 'minidl' or 'torch', not the text 'tensorflow'"),
     ("name: a/b", 7, NAME),
     ("name: ../a", 7, NAME),
     ("name: /a", 7, NAME),
@@ -504,7 +565,8 @@ names = st.sampled_from(
 anything = st.recursive(
     plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3), max_leaves=6
 )
-KEYS = ["name", "seed", "data", "data_seed", "model", "loss", "optimizer", "training", "sweep", "other", "a\x1b\n"]
+KEYS = ["name", "seed", "data", "data_seed", "model", "init", "loss", "optimizer", "training", "framework", "sweep"]
+KEYS += ["other", "a\x1b\n"]
 
 
 @given(values=st.dictionaries(st.sampled_from(KEYS), anything, max_size=3))

@@ -102,7 +102,10 @@ def test_aliases_are_overridden_one_at_a_time(base_with: Any, load_text: Any):
 
 WRITE = "write KEY=VALUE, such as training.epochs=10"
 TOP = "name, seed, data, data_seed, model, init, loss, optimizer, training, framework, sweep"
-IN_TRAINING = "epochs, batch_size, shuffle, drop_last, schedule, accumulate, clip_norm, validation, early_stopping, dtype, log_every"
+IN_TRAINING = (
+    "epochs, batch_size, shuffle, drop_last, schedule, accumulate, clip_norm, validation, early_stopping, "
+    "dtype, log_every"
+)
 
 
 @pytest.mark.parametrize(

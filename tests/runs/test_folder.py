@@ -12,7 +12,7 @@ import torch
 from minidl_cli.errors import InputError
 from minidl_cli.runs.atomic import write_atomically
 from minidl_cli.runs.folder import Run
-from minidl_cli.runs.metrics import MetricsLog
+from minidl_cli.runs.metrics import Curves, MetricsLog, read_metrics
 
 FILES = {"config.yaml": "name: a\n", "environment.json": "{}\n"}
 
@@ -135,3 +135,100 @@ class TestMetricsLog:
         ]
         assert log.values["test_loss"][1, 0] == 2 * third
         assert log.values["train_loss"].shape == (2, 2)
+
+    def test_what_is_read_is_what_was_logged(self, tmp_path):
+        log = self.write(tmp_path / "metrics.csv", (1, [9], [1 / 3]), (2, [8, 9], [float("inf"), 0.25]))
+        found = read_metrics((tmp_path / "metrics.csv").read_text())
+        assert (found.seeds, found.epochs) == ([8, 9], [1, 2])
+        assert found.values.keys() == {"lr", *self.NAMES, "seconds"}
+        for name in self.NAMES:
+            logged = np.where(np.isfinite(log.values[name]), log.values[name], np.nan)
+            np.testing.assert_array_equal(found.values[name], logged)
+            np.testing.assert_array_equal(found.of([9, 8], name), logged[::-1])
+        assert log.curves().epochs == [1, 2]
+
+    def test_curves_of_rounds_of_which_nothing_was_logged(self):
+        curves = Curves([3], [1, 2], {"test_loss": np.array([[0.5, 0.25]])})
+        np.testing.assert_array_equal(curves.of([7, 3], "test_loss"), [[np.nan, np.nan], [0.5, 0.25]])
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "\n",
+            "epoch,seed\n",
+            "seed,epoch,a\n0,1\n",
+            "seed,epoch,a\n0,1,2,3\n",
+            "seed,epoch,a\n0,x,2\n",
+            "seed,epoch\n\n",
+        ],
+    )
+    def test_damaged_table_is_an_error(self, text, tmp_path):
+        with pytest.raises((ValueError, IndexError)):
+            read_metrics(text)
+        run = Run.create(tmp_path, "a", FILES)
+        run.metrics_path.write_text(text)
+        with pytest.raises(InputError, match=r"metrics\.csv: cannot be read: "):
+            run.curves()
+
+
+class TestRounds:
+    HEADER = "seed,status,epochs,best_epoch,test_mse,test_accuracy"
+
+    def read(self, tmp_path, *lines):
+        run = Run.create(tmp_path, "a", FILES)
+        (run.path / "rounds.csv").write_text("\n".join([self.HEADER, *lines]) + "\n")
+        return run.round_rows()
+
+    def test_rows(self, tmp_path):
+        first, second = self.read(tmp_path, "3,finished,7,5,0.25,0.9", "4,diverged,2,1,,")
+        assert (first.seed, first.status, first.epochs) == (3, "finished", 7)
+        assert first.metrics == {"test_mse": 0.25, "test_accuracy": 0.9}
+        assert (second.status, second.metrics) == ("diverged", {})
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            [],
+            ["3,finished,7,5,0.25,"],
+            ["3,finished,7,5,0.25"],
+            ["3,finished,7,5,0.25,0.9,1"],
+            ["3,finished,7,5,nan,0.9"],
+            ["3,finished,7,5,inf,0.9"],
+            ["3,finished,7,5,x,0.9"],
+            ["3,finished,x,5,0.25,0.9"],
+            ["3,done,7,5,0.25,0.9"],
+            ["3,finished,7,5,0.25,0.9", "3,finished,7,5,0.25,0.9"],
+        ],
+        ids=str,
+    )
+    def test_damaged_rows(self, tmp_path, lines):
+        with pytest.raises(InputError, match=r"rounds\.csv: "):
+            self.read(tmp_path, *lines)
+
+
+class TestVariants:
+    def test_they_are_run_folders_below(self, tmp_path):
+        run = Run.create(tmp_path, "a", FILES)
+        assert not run.has_variants
+        variant = run.create_variant("lr=0.1", FILES)
+        assert run.has_variants
+        assert variant == run.variant("lr=0.1") == Run.find(str(run.path / "variants/lr=0.1"))
+        assert {path.name for path in variant.path.iterdir()} == set(FILES)
+        assert Run.all(tmp_path) == [run]
+
+    def test_none_is_made_twice(self, tmp_path):
+        run = Run.create(tmp_path, "a", FILES)
+        run.create_variant("b", FILES)
+        with pytest.raises(FileExistsError):
+            run.create_variant("b", FILES)
+        assert [path.name for path in (run.path / "variants").iterdir()] == ["b"]
+
+    def test_what_only_a_variant_has_names_one(self, tmp_path):
+        run = Run.create(tmp_path, "a", FILES)
+        for folder in ("c", "b"):
+            run.create_variant(folder, FILES)
+        with pytest.raises(
+            InputError, match=rf"^{run.path}: is a sweep of variants; .* such as {run.path}/variants/b$"
+        ):
+            run.weights()

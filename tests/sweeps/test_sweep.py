@@ -1,6 +1,5 @@
 """Run folders: what is in them, and that they do not depend on chunks and workers."""
 
-import csv
 import json
 import math
 import os
@@ -17,25 +16,9 @@ from minidl_cli.statistics import summarize
 from minidl_cli.sweeps import workers
 from minidl_cli.sweeps.sweep import start
 from minidl_cli.training.build import build
+from tests.sweeps.contents import read_table, results
 
 DIVERGING = ["model=[linear: 7, linear: 5, linear: 2]", "optimizer.sgd.lr=0.8", "training.epochs=4"]
-
-
-def read_table(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def results(run):
-    """Returns all that may not depend on how the rounds were run."""
-    metrics = [{key: row[key] for key in row if key != "seconds"} for row in read_table(run.path / "metrics.csv")]
-    return (
-        (run.path / "weights/last.safetensors").read_bytes(),
-        (run.path / "rounds.csv").read_bytes(),
-        (run.path / "config.yaml").read_bytes(),
-        metrics,
-        run.summary()["final"],
-    )
 
 
 @pytest.fixture
