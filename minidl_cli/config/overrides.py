@@ -36,8 +36,10 @@ def vary(root: Node, setting: str) -> None:
     dotted, equals, text = setting.partition("=")
     if not equals or not all(dotted.split(".")) or not text.strip():
         raise InputError(f"{place}: write KEY=A,B, such as training.batch_size=10,20")
-    values = read_value(f"[{text}]", place)
-    _set(_descend(_descend(root, "sweep", place), "vary", place), dotted, values, place)
+    node = _descend(_descend(root, "sweep", place), "vary", place)
+    if node.key_places.get(dotted, "").startswith("--vary "):
+        raise InputError(f"{place}: {shown(dotted)} is varied twice; give all of its values at once")
+    _set(node, dotted, read_value(f"[{text}]", place), place)
 
 
 def assign(root: Node, dotted: str, value: Node, place: str) -> None:

@@ -41,6 +41,11 @@ def variants(config: Config, registry: Registry) -> list[Variant]:
         InputError: a value is wrong, a key leads nowhere, or there are too many combinations; a line for each problem.
     """
     varied = [_choices(key, values) for key, values in config.sweep.vary.items()]
+    for key, choices in zip(config.sweep.vary, varied, strict=True):
+        if key == "name" or key.partition(".")[0] == "sweep":
+            raise config.error(("sweep", "vary", key), "cannot be varied, as it does not change the training")
+        if any(not choice.label.strip() for choice in choices):
+            raise config.error(("sweep", "vary", key), "a label is empty; write what to call the variant")
     if prod(map(len, varied)) > MOST_VARIANTS:
         raise config.error(("sweep", "vary"), f"makes more than {MOST_VARIANTS:,} combinations; vary fewer values")
     found: list[Variant] = []
@@ -72,7 +77,7 @@ def _choices(key: str, values: list[Any] | dict[str, Any]) -> list[_Choice]:
     found: list[_Choice] = []
     for step, value in values.items() if isinstance(values, dict) else enumerate(values):
         label = step if isinstance(step, str) else _label(key.rpartition(".")[2], value, step + 1)
-        unused = _unused(shown(label, most=80), "{} ({})", [each.label for each in found])
+        unused = _unused(shown(label, most=60), "{} ({})", [each.label for each in found])
         found.append(_Choice(key, unused, value, (*path, step)))
     return found
 
@@ -119,10 +124,7 @@ def _variant(config: Config, name: str, choices: Sequence[_Choice], registry: Re
         place = place_of_key(source, choice.path[:3]) if source else "sweep.vary"
         assign(root, choice.key, _tree(choice.value, choice.path, source), place)
         spell_out(root, Config, registry)
-    made = validate(root, source.place.partition(":")[0] if source else "", registry)
-    if made.sweep.vary:
-        raise config.error(("sweep", "vary"), "cannot vary itself")
-    return made
+    return validate(root, source.place.partition(":")[0] if source else "", registry)
 
 
 def _tree(value: Any, path: Path, source: Node | None) -> Node:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .tables import brief, print_diverged, print_table
+from .tables import brief, diverged_seeds, print_diverged, print_table, title
 from .text import duration, number, printable
 
 # What the first table shows of each run, as far as it has it.
@@ -35,15 +35,19 @@ def contrast_markdown(document: Mapping[str, Any]) -> str:
     """Return the same as Markdown."""
     tables = [_markdown(table) for table in _tables(document)]
     sentences = [f"- {_escaped(printable(each['conclusion']))}" for each in document["comparisons"]]
-    return "\n".join([*tables, *sentences, ""])
+    diverged = [diverged_seeds(each["rounds"], f" of {each['label']}") for each in document["variants"]]
+    return "\n".join([*tables, *sentences, *(f"- {_escaped(printable(each))}" for each in diverged if each), ""])
 
 
 def print_differences(document: Mapping[str, Any]) -> None:
     """Print in which keys the configs of the runs differ."""
-    labels = [each["label"] for each in document["variants"]]
-    rows = [[key, *(brief(values[label]) for label in labels)] for key, values in document["differences"].items()]
+    rows = [
+        [key if number == 0 else "", label, brief(value)]
+        for key, values in document["differences"].items()
+        for number, (label, value) in enumerate(values.items())
+    ]
     if rows:
-        print_table(["differs", *labels], rows, left=1 + len(labels))
+        print_table(["what differs", "in", "is"], rows, left=3)
         print()
     else:
         print("the configs are the same\n")
@@ -87,7 +91,7 @@ def _target(variants: Sequence[Mapping[str, Any]], metric: str) -> _Table:
             target = reached["target"]
             share = f"{reached['successes']} of {reached['n']}"
             rows.append([each["label"], share, _interval(reached, "ci95"), _epochs(epochs)])
-    heading = f"{metric.replace('_', ' ')} {target:g} reached"
+    heading = f"{title(metric)} {target:g} reached"
     return _Table(["", heading, "95% interval", "epochs (quartiles)"], rows)
 
 

@@ -50,7 +50,7 @@ def _print_values(final: Mapping[str, Mapping[str, Any]]) -> None:
     parts = list(dict.fromkeys(name.partition("_")[0] for name in final))
     metrics = list(dict.fromkeys(name.partition("_")[2] for name in final))
     rows = [[part, *(number(final[f"{part}_{metric}"]["mean"]) for metric in metrics)] for part in parts]
-    print_table(["", *(_title(metric) for metric in metrics)], rows)
+    print_table(["", *(title(metric) for metric in metrics)], rows)
 
 
 def _print_spread(final: Mapping[str, Mapping[str, Any]]) -> None:
@@ -61,7 +61,7 @@ def _print_spread(final: Mapping[str, Mapping[str, Any]]) -> None:
         values = [number(summary.get(key)) for key in ("mean", "std")]
         cells = [number(summary.get("cv")), f"{number(low)}–{number(high)}"]
         cells += [number(summary.get(key)) for key in ("median", "min", "max")]
-        rows.append([_title(name.replace("_", " ")), *values, *cells])
+        rows.append([title(name), *values, *cells])
     print_table(headings, rows)
 
 
@@ -72,7 +72,7 @@ def print_targets(targets: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Non
         low, high = reached["ci95"]
         soon = f"; half of them within {epochs['median']:g} epochs" if "median" in epochs else ""
         print(
-            f"\n{metric.replace('_', ' ')} {reached['target']:g} reached by {reached['successes']} of {reached['n']} "
+            f"\n{title(metric)} {reached['target']:g} reached by {reached['successes']} of {reached['n']} "
             f"(95% interval {low:.2f}–{high:.2f}){soon}"
         )
 
@@ -84,11 +84,17 @@ def print_rounds(rounds: Mapping[str, Any]) -> None:
     print_diverged(rounds)
 
 
-def print_diverged(rounds: Mapping[str, Any], of: str = "", most: int = 10) -> None:
-    """Print which rounds diverged, if any did, at most so many by name."""
-    if seeds := rounds.get("diverged_seeds"):
-        more = f" and {len(seeds) - most} more" if len(seeds) > most else ""
-        print(printable(f"diverged: seeds {', '.join(map(str, seeds[:most]))}{more}{of}"))
+def print_diverged(rounds: Mapping[str, Any], of: str = "") -> None:
+    """Print which rounds diverged, if any did."""
+    if said := diverged_seeds(rounds, of):
+        print(printable(said))
+
+
+def diverged_seeds(rounds: Mapping[str, Any], of: str = "", most: int = 10) -> str:
+    """Return which rounds diverged, at most so many by name; nothing if none did."""
+    seeds = rounds.get("diverged_seeds", [])
+    more = f" and {len(seeds) - most} more" if len(seeds) > most else ""
+    return f"diverged: seeds {', '.join(map(str, seeds[:most]))}{more}{of}" if seeds else ""
 
 
 def print_runs(runs: Sequence[Mapping[str, Any]]) -> None:
@@ -181,5 +187,6 @@ def _mean_and_deviation(summary: Mapping[str, Any]) -> str:
     return f"{summary['mean']:.3f}{deviation}"
 
 
-def _title(name: str) -> str:
-    return name.replace("mse", "MSE")
+def title(name: str) -> str:
+    """Return a metric's name as a table shows it, such as `test MSE`."""
+    return name.replace("_", " ").replace("mse", "MSE")

@@ -203,7 +203,7 @@ class Run:
         try:
             return (self.path / name).read_bytes()
         except FileNotFoundError:
-            if self.has_variants:
+            if self.has_variants and self.is_finished:
                 one = min((self.path / VARIANTS).iterdir(), default="none")
                 raise InputError(f"{self.path}: is a sweep of variants; name one of them, such as {one}") from None
             raise InputError(f"{self.path}: has no {name}: the run has not finished, or was interrupted") from None

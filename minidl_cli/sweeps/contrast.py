@@ -55,7 +55,10 @@ class Side:
             seconds = float(summary["seconds"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{run.path / 'summary.json'}: is not a run's summary") from error
-        return cls(label, run, load_config(run.config_path), rows, seconds)
+        config = load_config(run.config_path)
+        if [row.seed for row in rows] != list(config.seeds):
+            raise InputError(f"{run.path / 'rounds.csv'}: does not have the seeds that config.yaml asks for")
+        return cls(label, run, config, rows, seconds)
 
     @cached_property
     def finished(self) -> list[RoundRow]:
@@ -94,7 +97,7 @@ def find_sides(references: Sequence[str], runs_dir: Path) -> list[Side]:
             side = Side.of(run.id, run)
             found.append(replace(side, label=side.config.name))
     if len(found) < 2:
-        raise InputError(f"there is nothing to compare {found[0].label} with; name two runs or more")
+        raise InputError(f"there is nothing to compare {references[0]} with; name two runs or more")
     names = Counter(side.label for side in found)
     labelled = [side if names[side.label] == 1 else replace(side, label=side.run.id) for side in found]
     for label, times in Counter(side.label for side in labelled).items():
@@ -130,6 +133,8 @@ def differences(configs: Mapping[str, Config]) -> dict[str, dict[str, Any]]:
 def _flatten(value: Any, key: str = "") -> list[tuple[str, Any]]:
     if isinstance(value, dict) and value:
         return [pair for name, each in value.items() for pair in _flatten(each, f"{key}.{name}".lstrip("."))]
+    if isinstance(value, list) and any(isinstance(each, dict | str) for each in value):
+        return [pair for place, each in enumerate(value) for pair in _flatten(each, f"{key}.{place}")]
     return [(key, value)]
 
 

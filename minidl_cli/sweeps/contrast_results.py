@@ -37,8 +37,12 @@ def write_comparison(folder: Path, sides: Sequence[Side], document: Mapping[str,
     """Write what compares runs into a folder of its own, which is made if it is not there.
 
     Raises:
-        InputError: it cannot be written.
+        InputError: it is a run's or no folder, or it cannot be written.
     """
+    if (folder / "config.yaml").exists():
+        raise InputError(f"{folder}: is a run; name another folder, so that none of its files is overwritten")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; name a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         content = json.dumps(document, indent=2, allow_nan=False) + "\n"
@@ -60,7 +64,7 @@ def write_contrast(folder: Path, title: str, sides: Sequence[Side], document: Ma
     write_atomically(folder / "table.md", contrast_markdown(document))
     losses = {side.config.loss.name for side in sides}
     loss_label = f"loss ({losses.pop()})" if len(losses) == 1 else "loss (of several kinds)"
-    histories = [figures.History(side.label, np.asarray(side.curves.epochs), side.curves.values) for side in sides]
+    histories = [_history(side) for side in sides]
     figures.draw_variants(folder / "variants.png", title, histories, loss_label=loss_label)
     last = max((epoch for side in sides for epoch in side.curves.epochs), default=0)
     zoom = round(last * ZOOM)
@@ -80,6 +84,12 @@ def write_contrast(folder: Path, title: str, sides: Sequence[Side], document: Ma
     _draw_predictions(folder, title, sides)
 
 
+def _history(side: Side) -> figures.History:
+    # The learning rate and the time are there even for a round that diverged.
+    metrics = {name: values for name, values in side.curves.values.items() if name not in ("lr", "seconds")}
+    return figures.History(side.label, np.asarray(side.curves.epochs), metrics)
+
+
 def _draw_predictions(folder: Path, title: str, sides: Sequence[Side]) -> None:
     """Draw the predictions of each side's round of median accuracy, if all have the same points in a plane."""
     task = build(sides[0].config)
@@ -89,7 +99,7 @@ def _draw_predictions(folder: Path, title: str, sides: Sequence[Side]) -> None:
     if panels:
         border = [line.numpy() for line in task.dataset.border()]
         figures.draw_predictions(
-            folder / "predictions.png", f"{title}: test samples, each round of median accuracy", panels, border=border
+            folder / "predictions.png", f"{title}: test samples, in the round of median accuracy", panels, border=border
         )
 
 

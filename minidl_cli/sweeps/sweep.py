@@ -40,7 +40,15 @@ def train(config: Config, *, runs_dir: str | Path = DEFAULT_RUNS_DIR) -> Run:
 
 
 def of_one_round(config: Config) -> Config:
-    """Return the config that trains only the round of the config's seed, and varies nothing."""
+    """Return the config that trains only the round of the config's seed, and varies nothing: a warning says so.
+
+    Raises:
+        InputError: what the config varies is wrong.
+    """
+    if config.sweep.vary:
+        labels = "; ".join(each.label for each in variants(config))
+        problem = f"trained as it stands, without the values of sweep.vary ({labels}); `minidl sweep` trains them all"
+        warnings.warn(problem, MinidlWarning, stacklevel=2)
     return config.model_copy(update={"sweep": config.sweep.model_copy(update={"rounds": 1, "vary": {}})})
 
 

@@ -225,6 +225,8 @@ def _check_targets_reached(task: Task) -> None:
         if metric not in task.metrics:
             problem = f"unknown metric; known here: {', '.join(task.metrics)}"
             raise task.config.error(("sweep", "target", metric), problem)
+        if metric.endswith("accuracy") and not 0 <= task.config.sweep.target[metric] <= 1:
+            raise task.config.error(("sweep", "target", metric), "must be between 0 and 1, as an accuracy is")
 
 
 def _check_batches(task: Task) -> None:

@@ -172,7 +172,7 @@ def inspect(
     inputs, targets = part.inputs[0, :, samples].T, part.targets[0, :, samples].T
     network.train(False)
     found = trace(network, task.loss, inputs, targets)
-    output, target = found.outputs[str(len(network.layers) - 1)].mT, targets.T.unsqueeze(0)
+    prediction, target = task.loss.link(found.outputs[str(len(network.layers) - 1)].mT), targets.T.unsqueeze(0)
     return Inspection(
         run=run.path,
         seed=seed,
@@ -182,8 +182,8 @@ def inspect(
         samples=samples,
         inputs=inputs,
         targets=targets,
-        prediction=task.loss.link(output)[0].T,
-        right=task.judge.hits(task.loss.link(output), target)[0].tolist(),
+        prediction=prediction[0].T,
+        right=(task.judge.hits(prediction, target) & prediction.isfinite().all(dim=1))[0].tolist(),
         loss=float(found.loss),
         layers=_layers(task, inputs, found),
         parameters={name: parameter.value[0] for name, parameter in network.named_parameters()},
@@ -193,8 +193,6 @@ def inspect(
 
 def _place(run: Run, rounds: Sequence[tuple[int, str]], seed: int | None) -> int:
     """Return the place of a seed among a run's rounds: without one, of the first that finished, or of the first."""
-    if not rounds:
-        raise InputError(f"{run.path}: rounds.csv has no rounds")
     seeds = [each for each, _ in rounds]
     if seed is None:
         return next((place for place, (_, status) in enumerate(rounds) if status == "finished"), 0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from minidl_cli.display.tables import print_final, print_runs, print_table
+from minidl_cli.display.tables import brief, print_final, print_runs, print_table, print_targets
 from minidl_cli.statistics import summarize
 
 
@@ -37,6 +37,7 @@ def test_runs_fit_a_terminal(terminal, capsys):
     run = {
         "id": "disc-20260102-030405-6f7e",
         "config": "disc",
+        "variants": None,
         "rounds": {"finished": 100, "planned": 100},
         "final": {name: summarize([0.9, 0.95], higher_is_better=True) for name in ("test_accuracy", "test_mse")},
         "made": "2026-01-02T03:04:05",
@@ -56,3 +57,25 @@ def test_runs_fit_a_terminal(terminal, capsys):
 def test_pipe_has_no_width_and_cells_are_no_markup(capsys):
     print_table(["a"], [["[bold]" + "x" * 300 + "\x1b"]])
     assert capsys.readouterr().out.splitlines()[1].strip() == "[bold]" + "x" * 300 + "\\x1b"
+
+
+def test_sweep_of_variants_says_how_many(capsys):
+    listed = {"id": "a-1", "config": "a", "variants": 4, "rounds": {"finished": 8, "planned": 8}, "final": {}}
+    print_runs([listed | {"made": "2026-01-02T03:04:05", "status": "finished", "problem": None}])
+    assert capsys.readouterr().out.splitlines()[1].split()[:5] == ["a-1", "a", "(4", "variants)", "8/8"]
+
+
+def test_targets(capsys):
+    reached = {"target": 0.95, "successes": 1, "n": 4, "rate": 0.25, "ci95": [0.0456, 0.6994]}
+    for median in ({"median": 7.5}, {}):
+        epochs = {"target": 0.95, "reached": 3, "n": 4} | median
+        print_targets({"test_accuracy": {"success": reached, "epochs": epochs}})
+    first, second = capsys.readouterr().out.split("\n\n")
+    begin = "test accuracy 0.95 reached by 1 of 4 (95% interval 0.05–0.70)"
+    assert first == f"\n{begin}; half of them within 7.5 epochs"
+    assert second == f"{begin}\n"
+
+
+def test_plain_data_is_shown_as_yaml():
+    value = {"a": [None, True, 0.1, 1e-5, "x"], "b": {}, "c": (1, 2)}
+    assert brief(value) == "{a: [null, true, 0.1, 1e-05, x], b: {}, c: [1, 2]}"

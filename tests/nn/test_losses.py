@@ -206,7 +206,7 @@ def test_the_link_is_that_of_pytorch(case: Case) -> None:
 
 @every_loss
 def test_a_link_goes_up_with_its_output_and_stays_on_the_scale_of_the_targets(case: Case) -> None:
-    """Raising one output never lowers what it says, so that the largest output remains the largest."""
+    """Raising one output never lowers what it says, but for rounding: so the largest output remains the largest."""
     loss = case.make()
     if loss.takes_probabilities or not loss.needs_indicators:
         output, _ = problem(case, (2, 3, 40))
@@ -217,7 +217,7 @@ def test_a_link_goes_up_with_its_output_and_stays_on_the_scale_of_the_targets(ca
     linked = loss.link(torch.cat([rising.unsqueeze(0), others]).unsqueeze(0))[0]
     assert (linked >= 0).all()
     assert (linked <= 1).all()
-    assert (linked[0].diff() >= 0).all()
+    assert (linked[0].diff() >= -2 * torch.finfo(torch.float64).eps).all()
     assert linked[0, 0] < 1e-15 < 1 - 1e-15 < linked[0, -1]
 
 

@@ -220,7 +220,7 @@ class TestVariants:
     def test_none_is_made_twice(self, tmp_path):
         run = Run.create(tmp_path, "a", FILES)
         run.create_variant("b", FILES)
-        with pytest.raises(FileExistsError):
+        with pytest.raises(OSError, match="not empty"):
             run.create_variant("b", FILES)
         assert [path.name for path in (run.path / "variants").iterdir()] == ["b"]
 

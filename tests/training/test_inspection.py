@@ -297,7 +297,7 @@ class TestInspect:
         with pytest.raises(InputError, match=r"weights: 0\.bias is"):
             inspect(run)
         (run.path / "rounds.csv").write_text("seed,status,epochs\n")
-        with pytest.raises(InputError, match=r"rounds\.csv has no rounds"):
+        with pytest.raises(InputError, match=r"it has no rounds"):
             inspect(run)
         (run.path / "rounds.csv").unlink()
         with pytest.raises(InputError, match="has not finished"):

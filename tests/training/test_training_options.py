@@ -144,18 +144,23 @@ class TestValidation:
         for seed, parts in [(4, four), (5, five)]:
             assert [parts] == self.parts(small_config("training.validation=0.3", f"data_seed={seed}"))
 
-    def test_it_is_drawn_and_not_cut_off(self, small_config):
-        samples = build(small_config("training.validation=0.3")).samples([0])
-        train = build(small_config()).samples([0])["train"].inputs[0].T.tolist()
-        places = [train.index(point) for point in samples["validation"].inputs[0].T.tolist()]
-        assert places not in (list(range(14)), list(range(33, 47)))
+    def test_its_places_are_drawn_from_the_data_seed(self, small_config):
+        def places(*settings):
+            train = build(small_config(*settings)).samples([0])["train"].inputs[0].T.tolist()
+            samples = build(small_config("training.validation=0.3", *settings)).samples([0])
+            return [train.index(point) for point in samples["validation"].inputs[0].T.tolist()]
+
+        drawn = places()
+        assert drawn not in (list(range(14)), list(range(33, 47)))
+        assert places("data.disc.inside_label=0", "seed=5") == drawn
+        assert places("data_seed=1") != drawn
 
     def test_nothing_is_trained_on_it(self, small_config):
         config = small_config("training.validation=0.3", "training.shuffle=false")
         _, (expected,) = trained(config, [0])
         trainer = Trainer(build(config), [0])
         validation = trainer.samples["validation"]
-        validation.inputs = torch.full_like(validation.inputs, math.nan)
+        validation.inputs = torch.full_like(validation.inputs, 7.0)
         assert list(trainer.epochs())
         found = trainer.rounds()[0].weights
         assert all(np.array_equal(found[name], values) for name, values in expected.weights.items())
