@@ -1,7 +1,7 @@
 """Components by kind and name, and what a config may say of each: a constructor's signature is its schema.
 
-A component is a class that a config can name: a dataset, layer, loss, optimizer or initializer. Each stands in a
-module of its own in the package of its kind, and the module's name is the component's name in YAML.
+A component is a class that a config can name: a dataset, layer, loss, optimizer, schedule or initializer. Each stands
+in a module of its own in the package of its kind, and the module's name is the component's name in YAML.
 """
 
 import inspect

@@ -38,7 +38,7 @@ def _run(job: "Job", *, silent: bool) -> None:
             Interrupted.check()
             progress.advance(
                 job.doing,
-                len(record.seeds),
+                len(record.seeds) + record.spared,
                 record.epoch,
                 float(record.metrics["train_loss"].mean()),
                 float(record.metrics["test_accuracy"].mean()) if "test_accuracy" in record.metrics else None,

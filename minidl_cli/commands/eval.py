@@ -10,7 +10,7 @@ from . import _options as options
 
 @click.command("eval", short_help="Measure a run's weights again.")
 @options.run_argument
-@click.option("--split", type=click.Choice(["train", "validation", "test"]), help="Measure on this part only.")
+@click.option("--split", metavar="PART", help="Measure on this part only, such as test.")
 @click.option(
     "--weights",
     type=click.Choice(["last", "best"]),

@@ -83,16 +83,14 @@ def _middle(variants: Sequence[Mapping[str, Any]]) -> _Table:
 
 
 def _target(variants: Sequence[Mapping[str, Any]], metric: str) -> _Table:
-    rows, target = [], None
+    rows = []
     for each in variants:
         found = each.get("targets", {}).get(metric)
         if found:
-            reached, epochs = found["success"], found["epochs"]
-            target = reached["target"]
-            share = f"{reached['successes']} of {reached['n']}"
-            rows.append([each["label"], share, _interval(reached, "ci95"), _epochs(epochs)])
-    heading = f"{title(metric)} {target:g} reached"
-    return _Table(["", heading, "95% interval", "epochs (quartiles)"], rows)
+            ends, epochs = found["success"], found["epochs"]
+            share = f"{ends['successes']} of {ends['n']}"
+            rows.append([each["label"], f"{ends['target']:g}", share, _interval(ends, "ci95"), _epochs(epochs)])
+    return _Table(["", title(metric), "end there", "95% interval", "first at epoch (quartiles)"], rows)
 
 
 def _epochs(found: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ class ProgressDisplay(ABC):
 
         Args:
             doing: what is being trained.
-            steps: the number of rounds that finished one more epoch.
+            steps: the number of rounds that finished one more epoch, and of epochs that need no training any more.
             epoch: the epoch that they finished.
             loss: the mean of their training loss.
             accuracy: the mean of their test accuracy, if there is one.

@@ -70,10 +70,10 @@ def print_targets(targets: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Non
     for metric, found in targets.items():
         reached, epochs = found["success"], found["epochs"]
         low, high = reached["ci95"]
-        soon = f"; half of them within {epochs['median']:g} epochs" if "median" in epochs else ""
+        soon = f"; half of all got there by epoch {epochs['median']:g}" if "median" in epochs else ""
         print(
-            f"\n{title(metric)} {reached['target']:g} reached by {reached['successes']} of {reached['n']} "
-            f"(95% interval {low:.2f}–{high:.2f}){soon}"
+            f"\n{title(metric)} {reached['target']:g}: {reached['successes']} of {reached['n']} rounds end there "
+            f"(95% interval {low:.2f}–{high:.2f}), {epochs['reached']} got there once{soon}"
         )
 
 

@@ -74,7 +74,7 @@ class Run:
         Args:
             runs_dir: the folder of runs; made if it is not there.
             name: what the run's id starts with.
-            files: the contents of the first files, by name.
+            files: the contents of the first files, by their paths inside the folder.
 
         Raises:
             InputError: the folder cannot be written.
@@ -88,19 +88,6 @@ class Run:
         except OSError as error:
             raise InputError(f"{runs_dir}: a run cannot be written there: {error.strerror or error}") from error
 
-    def create_variant(self, folder: str, files: Mapping[str, str]) -> "Run":
-        """Make the run folder of a variant below this one, which is that of the whole sweep.
-
-        Raises:
-            OSError: it is there already, or cannot be written.
-        """
-        parent = self.path / VARIANTS
-        parent.mkdir(exist_ok=True)
-        made = _make(parent, folder, files)
-        if made is None:
-            raise FileExistsError(f"{parent / folder} is there already")
-        return Run(made)
-
     def variants(self) -> "list[tuple[str, Run]]":
         """Return the label and the run folder of each variant, as `summary.json` has them.
 
@@ -108,7 +95,7 @@ class Run:
             InputError: the sweep has not finished, or the file is damaged.
         """
         try:
-            named = [(str(each["label"]), Path(each["run"]).name) for each in self.summary()["variants"]]
+            named = [(str(each["label"]), Path(each["folder"]).name) for each in self.summary()["variants"]]
         except (KeyError, TypeError) as error:
             raise InputError(f"{self.path / 'summary.json'}: is not the summary of a sweep of variants") from error
         return [(label, self.variant(folder)) for label, folder in named]
@@ -195,7 +182,7 @@ class Run:
 
     def _read_json(self, name: str) -> Any:
         try:
-            return json.loads(self._read(name))
+            return json.loads(self._read(name), parse_constant=_refuse)
         except (ValueError, RecursionError) as error:
             raise InputError(f"{self.path / name}: cannot be read: {error}") from error
 
@@ -253,8 +240,10 @@ class Run:
         """
         from .metrics import read_metrics
 
+        rows = self.round_rows()
         try:
-            return read_metrics(self._read("metrics.csv").decode())
+            text = self._read("metrics.csv").decode()
+            return read_metrics(text, {row.seed for row in rows}, max(row.epochs for row in rows))
         except (ValueError, IndexError, csv.Error) as error:
             raise InputError(f"{self.metrics_path}: cannot be read: {error!r}") from error
 
@@ -282,6 +271,10 @@ class Run:
             raise InputError(f"{self.path / file}: cannot be read: {error}") from error
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
 def _make(runs_dir: Path, run_id: str, files: Mapping[str, str]) -> Path | None:
     """Fill a hidden folder, then give it its name; None where another process was faster."""
     hidden, path = runs_dir / f".{run_id}.partial", runs_dir / run_id
@@ -291,6 +284,7 @@ def _make(runs_dir: Path, run_id: str, files: Mapping[str, str]) -> Path | None:
         return None
     try:
         for name, content in files.items():
+            (hidden / name).parent.mkdir(parents=True, exist_ok=True)
             write_atomically(hidden / name, content)
         hidden.rename(path)
     except BaseException:

@@ -53,7 +53,7 @@ def _describe(run: Run) -> Listed:
             listed["status"] = "finished"
         except InputError as error:
             listed["status"], listed["problem"] = "broken", str(error)
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             listed["status"], listed["problem"] = "broken", f"{run.path / 'summary.json'}: is not a run's summary"
     return listed
 

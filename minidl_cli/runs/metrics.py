@@ -3,6 +3,7 @@
 import csv
 import math
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from .atomic import write_atomically
 
 Numbers = NDArray[np.float64]  # a metric of each round
+
+# What is read at once: 1.6 GB. A file could ask for more with few rows, each of another seed and epoch.
+MOST_NUMBERS = 200_000_000
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,13 @@ class Curves:
         return values
 
 
-def read_metrics(text: str) -> Curves:
+def read_metrics(text: str, known_seeds: AbstractSet[int], most_epochs: int) -> Curves:
     """Return the content of a `metrics.csv`.
+
+    Args:
+        text: the file's text.
+        known_seeds: the seeds that it may hold.
+        most_epochs: the last epoch that it may hold.
 
     Raises:
         ValueError, IndexError: it is damaged.
@@ -50,6 +59,10 @@ def read_metrics(text: str) -> Curves:
         raise ValueError("a row has too few cells or too many")
     seeds = sorted({int(row[0]) for row in rows})
     epochs = sorted({int(row[1]) for row in rows})
+    if not set(seeds) <= known_seeds or (epochs and not 1 <= epochs[0] <= epochs[-1] <= most_epochs):
+        raise ValueError("a row is of no seed or epoch of the run")
+    if len(seeds) * len(epochs) * len(header) > MOST_NUMBERS:
+        raise ValueError("there are too many seeds and epochs")
     row_of, column_of = ({each: place for place, each in enumerate(all_)} for all_ in (seeds, epochs))
     places = [row_of[int(row[0])] for row in rows], [column_of[int(row[1])] for row in rows]
     values = {}

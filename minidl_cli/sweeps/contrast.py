@@ -1,11 +1,11 @@
 """Runs side by side: what differs in their configs, their statistics, and whether a difference is real."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from ..config.schema import Config
 from ..errors import InputError
 from ..runs.folder import RoundRow, Run
 from ..runs.metrics import Curves, Numbers
-from ..training.build import build, load_config
+from ..statistics import mean_and_deviation
+from ..training.build import Task, build, load_config
 from ..training.evaluation import count_rounds, higher_is_better, summarize_rounds
 from .targets import describe_targets
 
@@ -53,12 +54,21 @@ class Side:
         rows, summary = run.round_rows(), run.summary()
         try:
             seconds = float(summary["seconds"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{run.path / 'summary.json'}: is not a run's summary") from error
         config = load_config(run.config_path)
         if [row.seed for row in rows] != list(config.seeds):
             raise InputError(f"{run.path / 'rounds.csv'}: does not have the seeds that config.yaml asks for")
-        return cls(label, run, config, rows, seconds)
+        side = cls(label, run, config, rows, seconds)
+        for metric in side.task.metrics:
+            if not all(metric in row.metrics for row in side.finished):
+                raise InputError(f"{run.path / 'rounds.csv'}: has no column {metric}")
+        return side
+
+    @cached_property
+    def task(self) -> Task:
+        """What the config describes."""
+        return build(self.config)
 
     @cached_property
     def finished(self) -> list[RoundRow]:
@@ -72,8 +82,16 @@ class Side:
 
     @cached_property
     def curves(self) -> Curves:
-        """The metrics of all logged epochs."""
-        return self.run.curves()
+        """The metrics of all logged epochs.
+
+        Raises:
+            InputError: they cannot be read, or some are not there.
+        """
+        curves = self.run.curves()
+        for metric in self.task.metrics:
+            if metric not in curves.values:
+                raise InputError(f"{self.run.metrics_path}: has no column {metric}")
+        return curves
 
     def values(self, metric: str) -> Numbers:
         """Return a final metric of all rounds, `[rounds]`, NaN for those without a result."""
@@ -147,9 +165,6 @@ def _describe(side: Side) -> dict[str, Any]:
         "seconds": side.seconds,
     }
     targets = side.config.sweep.target
-    for metric in targets:
-        if metric not in side.curves.values or not all(metric in row.metrics for row in side.finished):
-            raise InputError(f"{side.run.path}: rounds.csv or metrics.csv has no column {metric}, which is a target")
     if targets:
         described["targets"] = describe_targets(targets, side.rows, side.curves)
     return described
@@ -166,8 +181,7 @@ def _is_comparable(a: Side, b: Side, metric: str) -> bool:
     if not all(any(metric in row.metrics for row in side.finished) for side in (a, b)):
         return False
     # Squared errors are on the scale of the targets.
-    targets = {build(side.config).dataset.target_values for side in (a, b)}
-    return higher_is_better(metric) or len(targets) == 1
+    return higher_is_better(metric) or a.task.dataset.target_values == b.task.dataset.target_values
 
 
 def _report(a: Side, b: Side, metric: str, comparison: Comparison) -> dict[str, Any]:
@@ -184,7 +198,8 @@ def _report(a: Side, b: Side, metric: str, comparison: Comparison) -> dict[str, 
 
 def _comparison(a: Side, b: Side, metric: str) -> Comparison:
     values_a, values_b = ([row.metrics[metric] for row in side.finished] for side in (a, b))
-    margin = ACCURACY_MARGIN if higher_is_better(metric) else MSE_MARGIN * fmean(values_a) or None
+    mean, _ = mean_and_deviation(values_a)
+    margin = ACCURACY_MARGIN if higher_is_better(metric) else MSE_MARGIN * mean if 0 < mean < math.inf else None
     if not share_seeds_and_data(a, b):
         return welch(values_a, values_b, margin)
     partners = {row.seed: row.metrics[metric] for row in b.finished}

@@ -14,13 +14,14 @@ from ..errors import InputError
 from ..runs.atomic import write_atomically
 from ..runs.folder import Run
 from ..statistics import median_index
-from ..training.build import build
 from ..training.evaluation import checked_weights, chosen_weights
 from .contrast import Side
 from .drawing import FINAL_ACCURACY, FINAL_MSE, draw_clusters, is_plane, restore_one, test_predictions
 
 # The figures over epochs have a second edition of the last share of them.
 ZOOM = 0.2
+# More cannot be told apart.
+MOST_DRAWN = 20
 
 
 def write_variants(run: Run, sides: Sequence[Side], document: Mapping[str, Any]) -> None:
@@ -29,6 +30,8 @@ def write_variants(run: Run, sides: Sequence[Side], document: Mapping[str, Any])
     for each in document["variants"]:
         counts.update({key: each["rounds"][key] for key in ("planned", "finished", "diverged", "failed")})
     seconds = sum(side.seconds for side in sides)
+    described = [{**each, "folder": side.run.id} for each, side in zip(document["variants"], sides, strict=True)]
+    document = {**document, "variants": described}
     run.write_json("summary.json", {"rounds": dict(counts), "final": {}, "seconds": seconds, **document})
     write_contrast(run.path, run.name, sides, document)
 
@@ -62,6 +65,9 @@ def write_contrast(folder: Path, title: str, sides: Sequence[Side], document: Ma
         document: how they compare.
     """
     write_atomically(folder / "table.md", contrast_markdown(document))
+    if len(sides) > MOST_DRAWN:
+        title = f"{title}: the first {MOST_DRAWN} of {len(sides)}"
+        sides = sides[:MOST_DRAWN]
     losses = {side.config.loss.name for side in sides}
     loss_label = f"loss ({losses.pop()})" if len(losses) == 1 else "loss (of several kinds)"
     histories = [_history(side) for side in sides]
@@ -91,8 +97,8 @@ def _history(side: Side) -> figures.History:
 
 
 def _draw_predictions(folder: Path, title: str, sides: Sequence[Side]) -> None:
-    """Draw the predictions of each side's round of median accuracy, if all have the same points in a plane."""
-    task = build(sides[0].config)
+    """Draw the predictions of each side's round of median accuracy, if all learn the same points in a plane."""
+    task = sides[0].task
     if not is_plane(task) or any(side.config.data != sides[0].config.data for side in sides):
         return
     panels = [_median_predictions(side) for side in sides if side.finished]
@@ -104,7 +110,7 @@ def _draw_predictions(folder: Path, title: str, sides: Sequence[Side]) -> None:
 
 
 def _median_predictions(side: Side) -> figures.Predictions:
-    task = build(side.config)
+    task = side.task
     middle = side.finished[median_index([row.metrics["test_accuracy"] for row in side.finished])]
     place = [row.seed for row in side.rows].index(middle.seed)
     weights = checked_weights(side.run, task, len(side.rows), chosen_weights(side.config))

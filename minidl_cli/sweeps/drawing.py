@@ -15,8 +15,8 @@ from ..runs.folder import Run
 from ..runs.metrics import MetricsLog
 from ..statistics import median_index
 from ..training.build import Task
-from ..training.evaluation import chosen_weights, predict, restore
-from ..training.trainer import Round
+from ..training.evaluation import predict, restore
+from ..training.trainer import Round, final_weights
 
 # The plane of a decision figure: points along each side, and the share of the data's extent around the data.
 GRID_POINTS, GRID_MARGIN = 160, 0.02
@@ -57,8 +57,8 @@ def draw_figures(run: Run, task: Task, rounds: Sequence[Round], log: MetricsLog)
     if finished:
         middle = finished[median_index([each.metrics["test_accuracy"] for each in finished])]
         which = f"seed {middle.seed}" if len(rounds) == 1 else f"seed {middle.seed}, the round of median test accuracy"
-        weights = middle.best if chosen_weights(task.config) == "best" and middle.best else middle.weights
-        network = restore_one(task, {key: torch.from_numpy(values) for key, values in weights.items()})
+        weights = {key: torch.from_numpy(values) for key, values in final_weights(task.config, middle).items()}
+        network = restore_one(task, weights)
         _draw_decision(run.path / "decision.png", f"{name}, {which}", task, network, middle.seed)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol
@@ -10,10 +10,11 @@ from typing import Protocol
 from .. import __version__
 from ..config.dump import to_yaml
 from ..config.schema import Config
+from ..config.variants import Variant
 from ..display.text import readable
 from ..errors import GraphError, InputError, MinidlWarning, TrainingError
 from ..runs.environment import environment
-from ..runs.folder import DEFAULT_RUNS_DIR, Run
+from ..runs.folder import DEFAULT_RUNS_DIR, VARIANTS, Run
 from ..runs.metrics import MetricsLog
 from ..training.build import build, variants
 from ..training.exactness import warn_of_inexact_products
@@ -121,17 +122,26 @@ def start(
     if not config.sweep.vary:
         planned = _Planned(config, workers, chunk)
         return _RoundsJob(planned, Run.create(runs_dir, config.name, planned.files()))
-    build(config)
     found = variants(config)
-    planned_variants = [_Planned(each.config, workers, chunk) for each in found]
-    most = max(each.plan.workers for each in planned_variants)
-    run = Run.create(runs_dir, config.name, _files(config, most))
-    try:
-        runs = [run.create_variant(each.folder, of.files()) for each, of in zip(found, planned_variants, strict=True)]
-    except OSError as error:
-        raise InputError(f"{run.path}: cannot be written: {error.strerror or error}") from error
-    jobs = [_RoundsJob(planned, of) for planned, of in zip(planned_variants, runs, strict=True)]
+    all_planned = _plan_variants(found, workers, chunk)
+    files = _files(config, max(planned.plan.workers for planned in all_planned))
+    for variant, planned in zip(found, all_planned, strict=True):
+        files |= {f"{VARIANTS}/{variant.folder}/{name}": text for name, text in planned.files().items()}
+    run = Run.create(runs_dir, config.name, files)
+    jobs = [_RoundsJob(planned, run.variant(each.folder)) for each, planned in zip(found, all_planned, strict=True)]
     return _VariantsJob(run, dict(zip((each.label for each in found), jobs, strict=True)))
+
+
+def _plan_variants(found: Sequence[Variant], workers: int | None, chunk: int | None) -> "list[_Planned]":
+    planned, problems = [], []
+    for each in found:
+        try:
+            planned.append(_Planned(each.config, workers, chunk))
+        except InputError as error:
+            problems += [f"{problem} (in the variant {each.label})" for problem in error.problems]
+    if problems:
+        raise InputError(problems)
+    return planned
 
 
 def _files(config: Config, workers: int) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """From a config to the objects that it describes: the one place that knows both."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -134,6 +134,7 @@ def build(config: Config) -> Task:
     Raises:
         InputError: the layers do not fit each other or the data; the message names the layer and its place.
     """
+    _check_numbers(config)
     make = registry().make
     dataset: Dataset = make("dataset", config.data)
     try:
@@ -152,7 +153,6 @@ def build(config: Config) -> Task:
     )
     _check_outputs(network, dataset, config)
     _check_loss(task)
-    _check_numbers(config)
     _check_targets(dataset, config)
     _check_validation(task)
     _check_batches(task)
@@ -191,15 +191,18 @@ def _check_loss(task: Task) -> None:
 
 def _check_numbers(config: Config) -> None:
     largest = torch.finfo(getattr(torch, config.training.dtype)).max
-    for key, component in {"data": config.data, "optimizer": config.optimizer}.items():
-        for name, value in component.arguments.items():
-            if any(isinstance(each, float) and abs(each) > largest for each in (value, *_items(value))):
-                path = (key, component.name, name)
-                raise config.error(path, f"is larger than {config.training.dtype} can hold, {largest:.3g}")
+    for path, number in _numbers({**config.resolved(), "sweep": None}, ()):
+        if abs(number) > largest:
+            raise config.error(path, f"is larger than {config.training.dtype} can hold, {largest:.3g}")
 
 
-def _items(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, tuple | list) else ()
+def _numbers(value: Any, path: tuple[str | int | float, ...]) -> Iterator[tuple[tuple[str | int | float, ...], float]]:
+    """Yield all numbers of plain data that are not whole, and where they stand."""
+    if isinstance(value, float):
+        yield path, value
+    elif isinstance(value, dict | list | tuple):
+        for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _numbers(each, (*path, key))
 
 
 def _check_targets(dataset: Dataset, config: Config) -> None:

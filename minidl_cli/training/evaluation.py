@@ -18,6 +18,7 @@ from ..statistics import Summary, summarize
 from .build import Task, build, load_config
 from .exactness import single_thread, warn_of_inexact_products
 from .measures import EVALUATION_SIZE, measure
+from .memory import check_evaluation
 
 # Rounds are evaluated in stacks of this size, so that memory stays bounded. It does not change their numbers.
 STACK_SIZE = 50
@@ -78,6 +79,7 @@ def evaluate(run: Run | str | Path, split: str | None = None, weights: Weights |
     if split is not None and split not in task.sizes:
         raise InputError(f"{split!r} is no part of the data; there are {', '.join(task.sizes)}")
     warn_of_inexact_products(task.dtype)
+    check_evaluation(task, min(len(rounds), STACK_SIZE))
     stored = checked_weights(run, task, len(rounds), weights or chosen_weights(config))
     measured: list[dict[str, float]] = []
     for start in range(0, len(finished), STACK_SIZE):

@@ -15,6 +15,7 @@ from ..runs.folder import Run
 from .build import Task, build, load_config
 from .evaluation import Weights, checked_weights, chosen_weights, restore
 from .exactness import single_thread
+from .memory import check_evaluation
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,7 @@ def inspect(
     place = _place(run, rounds, seed)
     seed, status = rounds[place]
     task = build(config)
+    check_evaluation(task, rounds=1)
     samples = _chosen(task, split, sample, batch)
     weights = weights or chosen_weights(config)
     stored = checked_weights(run, task, len(rounds), weights)

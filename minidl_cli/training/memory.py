@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ..display.text import readable
 from .build import Task
 from .measures import EVALUATION_SIZE
 from .samples import Samples
@@ -58,6 +59,20 @@ def vector_bytes(task: Task) -> int:
     options = task.config.training
     vectors = 2 + len(task.optimizer.state_names) + (options.validation > 0) + (options.accumulate > 1)
     return task.network.parameter_count() * vectors * task.dtype.itemsize
+
+
+def check_evaluation(task: Task, rounds: int) -> None:
+    """Make sure that samples and activations of so many rounds fit into memory.
+
+    Raises:
+        InputError: they do not.
+    """
+    needed = estimate(task, rounds).total
+    if needed > physical_memory():
+        raise task.config.error(
+            ("data",),
+            f"this would take about {readable(needed)} of memory, but this machine has {readable(physical_memory())}",
+        )
 
 
 def physical_memory() -> int:

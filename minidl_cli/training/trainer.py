@@ -33,6 +33,7 @@ class EpochRecord:
         seconds: the time since the stack's training began.
         metrics: `train_loss` and so on, each `[seeds]`: the running means over the epoch's batches, and, if the
             epoch is one to log, `test_loss` and so on of all other parts, measured after it.
+        spared: how many epochs need not be trained, those of all rounds that stopped after this one added up.
     """
 
     epoch: int
@@ -40,6 +41,7 @@ class EpochRecord:
     lr: float
     seconds: float
     metrics: dict[str, Numbers]
+    spared: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,16 @@ def conclude(config: Config, rounds: Sequence[Round]) -> list[Round]:
     ended = [each for each in ordered if each.status == "finished"]
     if not ended:
         return ordered
-    weights = [each.best if chosen_weights(config) == "best" and each.best else each.weights for each in ended]
+    weights = [final_weights(config, each) for each in ended]
     stacked = {name: torch.from_numpy(np.stack([each[name] for each in weights])) for name in weights[0]}
     measured = measure_rounds(config, [each.seed for each in ended], stacked)
     of = {each.seed: metrics for each, metrics in zip(ended, measured, strict=True)}
     return [_judged(each, of.get(each.seed, {})) for each in ordered]
+
+
+def final_weights(config: Config, ended: Round) -> dict[str, NDArray[Any]]:
+    """Return the weights that a config's training ends with: the best ones with early stopping, the last otherwise."""
+    return ended.best if chosen_weights(config) == "best" and ended.best else ended.weights
 
 
 def _judged(ended: Round, metrics: dict[str, float]) -> Round:
@@ -128,16 +135,17 @@ class Trainer:
             # A round that diverges has no metrics.
             healthy = np.isfinite(metrics["train_loss"])
             metrics = {name: np.where(healthy, values, np.nan) for name, values in metrics.items()}
-            running = self._running()
-            record = EpochRecord(
+            running, stopped = self._running(), len(self.stopped)
+            seeds = [self.stack[index] for index in running]
+            self._stop_rounds(metrics)
+            yield EpochRecord(
                 epoch=self.epoch,
-                seeds=[self.stack[index] for index in running],
+                seeds=seeds,
                 lr=lr,
                 seconds=perf_counter() - started,
                 metrics={name: values[running] for name, values in metrics.items()},
+                spared=(len(self.stopped) - stopped) * (self.options.epochs - self.epoch),
             )
-            self._stop_rounds(metrics)
-            yield record
 
     @single_thread()
     @torch.inference_mode()

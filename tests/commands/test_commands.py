@@ -259,8 +259,9 @@ class TestSweep:
     def test_prints_targets(self, minidl, small_file):
         target = "sweep.target={train_mse: 0.3, test_accuracy: 0.9}"
         out = minidl("sweep", small_file, "--rounds", "4", "--workers", "1", "-s", target).out
-        assert "train mse 0.3 reached by 4 of 4 (95% interval 0.51–1.00); half of them within 2 epochs\n" in out
-        assert "test accuracy 0.9 reached by 0 of 4 (95% interval 0.00–0.49)\n" in out
+        interval = "(95% interval 0.51–1.00)"
+        assert f"train MSE 0.3: 4 of 4 rounds end there {interval}, 4 got there once; half of all got there by" in out
+        assert "test accuracy 0.9: 0 of 4 rounds end there (95% interval 0.00–0.49), 0 got there once\n" in out
 
     def test_rounds_that_diverged_are_named(self, minidl, small_file):
         settings = ["model=[linear: 7, linear: 5, linear: 2]", "optimizer.sgd.lr=0.8", "training.epochs=4"]

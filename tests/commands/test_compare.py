@@ -24,8 +24,8 @@ def test_shows_what_differs_and_whether_it_is_real(minidl, run):
     first, second = run("--rounds", "4"), run("--rounds", "4", "--name", "faster", "-s", "optimizer.sgd.lr=0.3")
     outcome = minidl("compare", first, second.name)
     assert outcome.code == 0
-    assert re.search(r"^differs +small +faster *$", outcome.out, re.MULTILINE)
-    assert re.search(r"^optimizer\.sgd\.lr +0\.1 +0\.3 *$", outcome.out, re.MULTILINE)
+    assert re.search(r"^what differs +in +is *$", outcome.out, re.MULTILINE)
+    assert re.search(r"^optimizer\.sgd\.lr +small +0\.1 *\n +faster +0\.3 *$", outcome.out, re.MULTILINE)
     assert re.search(r"^faster +4/4 +0\.\d{4} ± 0\.\d{4} ", outcome.out, re.MULTILINE)
     assert "- the test accuracy of small and faster is identical in all 4 pairs" in outcome.out
     assert "paired over 4 seeds" in " ".join(outcome.out.split())
@@ -34,8 +34,7 @@ def test_shows_what_differs_and_whether_it_is_real(minidl, run):
 def test_runs_of_one_name_are_told_by_their_ids(minidl, run):
     first, second = run(), run("-s", "seed=5")
     out = minidl("compare", first, second).out
-    assert re.search(r"^seed +0 +5 *$", out, re.MULTILINE)
-    assert f"differs  {first.name}  {second.name}" in out
+    assert re.search(rf"^seed +{first.name} +0 *\n +{second.name} +5 *$", out, re.MULTILINE)
 
 
 def test_equal_configs(minidl, run):
@@ -73,6 +72,7 @@ def test_sweep_of_variants_is_compared_again(minidl, run):
         json.loads(minidl("compare", swept, "--json").out),
         json.loads((swept / "summary.json").read_text()),
     )
+    assert [each.pop("folder") for each in summary["variants"]] == ["relu", "tanh"]
     assert document == {key: summary[key] for key in document}
     assert minidl("compare", swept / "variants/relu", swept / "variants/tanh").code == 0
 
@@ -83,12 +83,12 @@ def test_mistakes_are_one_line(minidl, run):
     (damaged / "rounds.csv").write_text("seed\nx\n")
     Path("file").write_text("")
     for arguments, problem in [
-        ([first], "there is nothing to compare small with; name two runs or more"),
+        ([first], f"there is nothing to compare {first} with; name two runs or more"),
         ([first, first], f"{first.name} is there 2 times; name each run once"),
         ([first, "none"], "none: no such run; `minidl runs` lists those in runs"),
         ([first, unfinished], f"{unfinished}: has no summary.json: the run has not finished, or was interrupted"),
         ([first, damaged], f"{damaged}/rounds.csv: cannot be read: KeyError('status')"),
-        ([first, run(), "-o", "file"], "file: cannot be written: File exists"),
+        ([first, run(), "-o", "file"], "file: is a file; name a folder"),
     ]:
         outcome = minidl("compare", *arguments)
         assert (outcome.code, outcome.out, outcome.err) == (2, "", f"{problem}\n")

@@ -32,7 +32,7 @@ def test_prints_tables_and_where_the_run_is(sweep):
     outcome = sweep("--vary", "model.1=relu,sigmoid", "--rounds", "3", "-s", "sweep.target={test_accuracy: 0.3}")
     assert outcome.code == 0
     assert re.search(r"^relu +3/3 +0\.\d{4} ± 0\.\d{4} +\d\.\d{3} +0\.\d{4} ± ", outcome.out, re.MULTILINE)
-    assert re.search(r"^sigmoid +3 of 3 +0\.4385–1\.0000 +1 \(1–1\)$", outcome.out, re.MULTILINE)
+    assert re.search(r"^sigmoid +0\.3 +3 of 3 +0\.4385–1\.0000 +1 \(1–1\)$", outcome.out, re.MULTILINE)
     assert "- the test accuracy of relu and sigmoid is identical in all 3 pairs" in outcome.out
     (run,) = Path("runs").iterdir()
     assert f"6 of 6 rounds finished\ntrained in 0.0 s\n{run}\n" in outcome.out

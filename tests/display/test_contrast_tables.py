@@ -64,8 +64,9 @@ def test_targets(capsys):
     epochs = epochs_to_target([[0.5, 0.95], [0.9, 0.9]], [10, 20], 0.92, 2, higher_is_better=True)
     with_target = variant("a", [0.95, 0.9], 2, {"test_accuracy": {"success": reached, "epochs": epochs}})
     print_contrast({"variants": [with_target, RELU], "comparisons": []})
-    heading, row = (line for line in capsys.readouterr().out.splitlines() if "reached" in line or "1 of 4" in line)
-    assert "test accuracy 0.92 reached" in heading
+    heading, row = (line for line in capsys.readouterr().out.splitlines() if "end there" in line or "1 of 4" in line)
+    assert heading.split("  ")[-1].strip() == "first at epoch (quartiles)"
+    assert row.split()[:5] == ["a", "0.92", "1", "of", "4"]
     assert row.split()[-2:] == ["never", "(never–never)"]
 
 
@@ -85,6 +86,7 @@ def test_markdown_is_one_table_after_the_other():
         assert len(set(cells)) == 1
     # Every sentence is there, and nothing is taken for a tag or a new cell.
     assert "- relu and tanh differ in MSE\n" in text
+    assert "- diverged: seeds 0, 1 of sigmoid\n" in text
     assert "| tanh\\|&lt;b> |" in text
 
 
@@ -102,7 +104,10 @@ def test_labels_are_shown_as_text(label, capsys):
 def test_differences(capsys):
     print_differences(DOCUMENT)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert lines == [["differs", "relu", "tanh|<b>"], ["model", "[relu]", "[tanh]"], ["x", "null", "true"], []]
+    assert lines == [
+        *(["what", "differs", "in", "is"], ["model", "relu", "[relu]"], ["tanh|<b>", "[tanh]"]),
+        *(["x", "relu", "null"], ["tanh|<b>", "true"], []),
+    ]
 
 
 def test_no_differences(capsys):

@@ -71,8 +71,8 @@ def test_targets(capsys):
         epochs = {"target": 0.95, "reached": 3, "n": 4} | median
         print_targets({"test_accuracy": {"success": reached, "epochs": epochs}})
     first, second = capsys.readouterr().out.split("\n\n")
-    begin = "test accuracy 0.95 reached by 1 of 4 (95% interval 0.05–0.70)"
-    assert first == f"\n{begin}; half of them within 7.5 epochs"
+    begin = "test accuracy 0.95: 1 of 4 rounds end there (95% interval 0.05–0.70), 3 got there once"
+    assert first == f"\n{begin}; half of all got there by epoch 7.5"
     assert second == f"{begin}\n"
 
 

@@ -138,7 +138,7 @@ class TestMetricsLog:
 
     def test_what_is_read_is_what_was_logged(self, tmp_path):
         log = self.write(tmp_path / "metrics.csv", (1, [9], [1 / 3]), (2, [8, 9], [float("inf"), 0.25]))
-        found = read_metrics((tmp_path / "metrics.csv").read_text())
+        found = read_metrics((tmp_path / "metrics.csv").read_text(), {8, 9}, 2)
         assert (found.seeds, found.epochs) == ([8, 9], [1, 2])
         assert found.values.keys() == {"lr", *self.NAMES, "seconds"}
         for name in self.NAMES:
@@ -154,19 +154,16 @@ class TestMetricsLog:
     @pytest.mark.parametrize(
         "text",
         [
-            "",
-            "\n",
-            "epoch,seed\n",
-            "seed,epoch,a\n0,1\n",
-            "seed,epoch,a\n0,1,2,3\n",
-            "seed,epoch,a\n0,x,2\n",
-            "seed,epoch\n\n",
+            *("", "\n", "epoch,seed\n", "seed,epoch\n\n"),
+            *("seed,epoch,a\n0,1\n", "seed,epoch,a\n0,1,2,3\n", "seed,epoch,a\n0,x,2\n"),
+            # Of a seed and of epochs that the run does not have: a table of all of them could fill the memory.
+            *("seed,epoch,a\n1,1,2\n", "seed,epoch,a\n0,0,2\n", "seed,epoch,a\n0,4,2\n"),
         ],
     )
     def test_damaged_table_is_an_error(self, text, tmp_path):
         with pytest.raises((ValueError, IndexError)):
-            read_metrics(text)
-        run = Run.create(tmp_path, "a", FILES)
+            read_metrics(text, {0}, 3)
+        run = Run.create(tmp_path, "a", FILES | {"rounds.csv": "seed,status,epochs,a\n0,finished,3,2\n"})
         run.metrics_path.write_text(text)
         with pytest.raises(InputError, match=r"metrics\.csv: cannot be read: "):
             run.curves()
@@ -208,27 +205,38 @@ class TestRounds:
 
 
 class TestVariants:
-    def test_they_are_run_folders_below(self, tmp_path):
-        run = Run.create(tmp_path, "a", FILES)
-        assert not run.has_variants
-        variant = run.create_variant("lr=0.1", FILES)
+    @pytest.fixture
+    def run(self, tmp_path):
+        """The folder of a sweep of two variants that has just begun."""
+        below = {f"variants/{folder}/{name}": text for folder in ("c", "b d") for name, text in FILES.items()}
+        return Run.create(tmp_path, "a", FILES | below)
+
+    def test_they_are_run_folders_below(self, run, tmp_path):
         assert run.has_variants
-        assert variant == run.variant("lr=0.1") == Run.find(str(run.path / "variants/lr=0.1"))
-        assert {path.name for path in variant.path.iterdir()} == set(FILES)
+        variant = run.variant("b d")
+        assert Run.find(str(run.path / "variants/b d")) == variant
+        assert {path.name: path.read_text() for path in variant.path.iterdir()} == FILES
         assert Run.all(tmp_path) == [run]
+        assert not Run.create(tmp_path, "a", FILES).has_variants
 
-    def test_none_is_made_twice(self, tmp_path):
-        run = Run.create(tmp_path, "a", FILES)
-        run.create_variant("b", FILES)
-        with pytest.raises(OSError, match="not empty"):
-            run.create_variant("b", FILES)
-        assert [path.name for path in (run.path / "variants").iterdir()] == ["b"]
-
-    def test_what_only_a_variant_has_names_one(self, tmp_path):
-        run = Run.create(tmp_path, "a", FILES)
-        for folder in ("c", "b"):
-            run.create_variant(folder, FILES)
-        with pytest.raises(
-            InputError, match=rf"^{run.path}: is a sweep of variants; .* such as {run.path}/variants/b$"
-        ):
+    def test_what_only_a_variant_has_names_one(self, run):
+        with pytest.raises(InputError, match="the run has not finished"):
             run.weights()
+        run.write_json("summary.json", {})
+        with pytest.raises(InputError, match=rf"{run.id}: is a sweep of variants; .* such as {run.path}/variants/b d$"):
+            run.weights()
+
+    @pytest.mark.parametrize("summary", [{}, {"variants": 3}, {"variants": [{"label": "b"}]}, []], ids=str)
+    def test_damaged_summary(self, run, summary):
+        run.write_json("summary.json", summary)
+        with pytest.raises(InputError, match=r"summary\.json: is not the summary of a sweep of variants$"):
+            run.variants()
+
+    def test_labels_and_folders_are_those_of_the_summary(self, run):
+        run.write_json("summary.json", {"variants": [{"label": "b, d", "folder": "b d"}]})
+        assert run.variants() == [("b, d", run.variant("b d"))]
+
+    def test_a_summary_leads_to_no_other_place(self, run):
+        run.write_json("summary.json", {"variants": [{"label": "x", "folder": "../../../etc"}]})
+        ((_, variant),) = run.variants()
+        assert variant.path.parent == run.path / "variants"

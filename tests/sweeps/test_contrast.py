@@ -108,8 +108,9 @@ class TestLabels:
             sides_of(run, run)
 
     def test_one_run_is_nothing_to_compare(self, make):
-        with pytest.raises(InputError, match=r"^there is nothing to compare small with; name two runs or more$"):
-            sides_of(make())
+        run = make()
+        with pytest.raises(InputError, match=rf"^there is nothing to compare {run.path} with; name two runs or more$"):
+            sides_of(run)
 
 
 class TestDamage:
@@ -162,11 +163,21 @@ class TestDamage:
         document = contrast(sides_of(*runs))
         assert document["variants"][0]["targets"]["test_accuracy"]["epochs"]["reached"] == 0
 
-    @pytest.mark.parametrize("folder", ["file", "file/below"])
-    def test_folder_that_cannot_be_written(self, runs, tmp_path, folder):
+    def test_folder_that_cannot_be_written(self, runs, tmp_path):
         (tmp_path / "file").write_text("")
-        with pytest.raises(InputError, match=r"file.*: cannot be written: "):
-            self.compare(runs, tmp_path / folder)
+        for folder, problem in [
+            (tmp_path / "file", "is a file; name a folder"),
+            (tmp_path / "file/below", "cannot be written: Not a directory"),
+            (runs[0].path, "is a run; name another folder, so that none of its files is overwritten"),
+        ]:
+            with pytest.raises(InputError, match=f"^{folder}: {problem}$"):
+                self.compare(runs, folder)
+
+    def test_rounds_that_the_config_does_not_ask_for(self, runs, tmp_path):
+        table = runs[0].path / "rounds.csv"
+        table.write_text(table.read_text().replace("\n0,", "\n5,"))
+        with pytest.raises(InputError, match=r"rounds\.csv: does not have the seeds that config\.yaml asks for"):
+            self.compare(runs, tmp_path / "out")
 
     def test_output_goes_into_a_new_folder(self, runs, tmp_path):
         self.compare(runs, tmp_path / "a/b")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from minidl_cli import evaluate, load_config, sweep, train
-from minidl_cli.errors import InputError, TrainingError
+from minidl_cli.errors import InputError, MinidlWarning, TrainingError
 from minidl_cli.runs.folder import Run
 from minidl_cli.sweeps.contrast import contrast, find_sides
 from minidl_cli.training.build import variants
@@ -67,7 +67,7 @@ def test_resolved_config_repeats_the_sweep(run, tmp_path, no_figures):
 def test_workers_change_nothing(small_config, tmp_path, no_figures):
     """They are started once, and stay for all variants."""
     settings = ["training.validation=0.2", "training.epochs=8", "training.early_stopping={patience: 1}"]
-    config = small_config("sweep.vary={model.1: [relu, batch_norm], sweep.rounds: [1, 4]}", *settings)
+    config = small_config("sweep.vary={model.1: [relu, batch_norm]}", "sweep.rounds=4", *settings)
     runs = [sweep(config, runs_dir=tmp_path, **options) for options in ({"workers": 1}, {"workers": 2, "chunk": 2})]
     for variant in variants(config):
         one, other = (run.variant(variant.folder) for run in runs)
@@ -90,8 +90,9 @@ def test_summary_holds_the_comparison(run):
     # Each of the others against the first, by three metrics, in pairs of the same seeds.
     assert len(summary["comparisons"]) == 9
     assert all(each["paired"] and each["a"] == "relu, lr=0.1" for each in summary["comparisons"])
-    assert summary["differences"].keys() == {"model", "optimizer.sgd.lr"}
+    assert summary["differences"].keys() == {"model.1", "optimizer.sgd.lr"}
     assert summary["seconds"] == sum(each["seconds"] for each in summary["variants"])
+    assert [each.pop("folder") for each in summary["variants"]] == FOLDERS
     compared = contrast(find_sides([str(run.path)], run.path.parent))
     assert json.loads(json.dumps(compared)) == {key: summary[key] for key in compared}
 
@@ -103,8 +104,8 @@ def test_table_has_a_row_for_each_variant_in_order(run):
 
 
 def test_variants_may_differ_in_what_they_have(small_config, tmp_path, no_figures):
-    """In their parts of the data, their epochs, their rounds and their data."""
-    vary = "training.validation: [0, 0.2], training.epochs: [2, 5], sweep.rounds: [1, 3], data_seed: [0, round]"
+    """In their parts of the data, their epochs, their seeds and their data."""
+    vary = "training.validation: [0, 0.2], training.epochs: [2, 5], seed: [0, 7], data_seed: [0, round]"
     run = sweep(small_config(f"sweep.vary={{{vary}}}"), runs_dir=tmp_path, workers=1)
     summary = run.summary()
     assert len(summary["variants"]) == 16
@@ -113,7 +114,8 @@ def test_variants_may_differ_in_what_they_have(small_config, tmp_path, no_figure
 
 
 def test_train_varies_nothing(small_config, tmp_path, no_figures):
-    run = train(small_config(VARY, "sweep.rounds=3"), runs_dir=tmp_path)
+    with pytest.warns(MinidlWarning, match=r"without the values of sweep\.vary \(relu, lr=0\.1; .*` trains them all"):
+        run = train(small_config(VARY, "sweep.rounds=3"), runs_dir=tmp_path)
     assert not run.has_variants
     assert [seed for seed, _ in run.rounds()] == [0]
     assert load_config(run.config_path).sweep.vary == {}

@@ -72,6 +72,11 @@ BATCH_NORM = "model=[linear: 7, batch_norm, linear: 2]"
             f"known here: {METRICS}",
         ),
         (
+            ["sweep.target={test_accuracy: 95}"],
+            "-s sweep.target={test_accuracy: 95}: sweep.target.test_accuracy: must be between 0 and 1, as an accuracy "
+            "is",
+        ),
+        (
             ["training.schedule={piecewise: {0: 1.0e+39}}", "optimizer.sgd.lr=1.0e+39"],
             "-s optimizer.sgd.lr=1.0e+39: optimizer.sgd.lr: is larger than float32 can hold, 3.4e+38",
         ),
