@@ -28,7 +28,7 @@ def _seeds(context: click.Context, parameter: click.Parameter, value: str | None
     "vary",
     metavar="KEY=A,B",
     multiple=True,
-    help="Train with each of several values, such as --vary optimizer=sgd,adam. Repeatable: all combinations.",
+    help="Train with each of several values, such as --vary training.batch_size=10,20. Repeatable: all combinations.",
 )
 @click.option(
     "--versus", type=click.Choice(["torch"]), help="The same rounds in PyTorch beside: --vary framework=minidl,torch."

@@ -242,4 +242,5 @@ def _check_batches(task: Task) -> None:
     for component, layer in zip(config.model, task.network.layers, strict=True):
         if smallest < layer.smallest_batch:
             problem = f"{component.name} takes batches of at least {layer.smallest_batch} samples in training, but"
-            raise config.error(place, f"{problem} the last one has {smallest}; change it, or set drop_last")
+            advice = " or set drop_last" if options.batch_size >= layer.smallest_batch else ""
+            raise config.error(place, f"{problem} the last one has {smallest}; use another size{advice}")

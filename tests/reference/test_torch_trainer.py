@@ -18,7 +18,6 @@ from minidl_cli.nn.losses.mse import MSE
 from minidl_cli.optim.sgd import SGD
 from minidl_cli.reference import torch_modules
 from minidl_cli.reference.torch_trainer import TorchTrainer
-from minidl_cli.runs.metrics import read_metrics
 from minidl_cli.sweeps.workers import plan
 from minidl_cli.training.build import build, registry, variants
 from minidl_cli.training.trainer import Trainer
@@ -236,10 +235,6 @@ def test_a_wrong_derivative_or_step_would_be_noticed(small_config, monkeypatch, 
         assert_agree(config)
 
 
-def read(run: Any) -> Any:
-    return read_metrics(run.metrics_path.read_text())
-
-
 # A bias before batch_norm has no effect and no gradient but rounding, which Adam would make visible.
 MODEL = "model=[linear: {out_features: 7, bias: false}, batch_norm, leaky_relu, linear: 5, layer_norm, gelu, linear: 2]"
 WIDE = (
@@ -256,7 +251,7 @@ def test_run_folders_agree(small_config, tmp_path, settings):
         for framework in ("minidl", "torch")
     )
     assert {each.name for each in ours.path.iterdir()} == {each.name for each in theirs.path.iterdir()}
-    curves = read(ours), read(theirs)
+    curves = ours.curves(), theirs.curves()
     assert curves[0].values.keys() == curves[1].values.keys()
     for name, values in curves[0].values.items():
         if name != "seconds":

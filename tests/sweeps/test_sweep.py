@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from minidl_cli import evaluate, load_config, sweep, train
 from minidl_cli.errors import InputError, MinidlWarning, TrainingError
+from minidl_cli.registry import Component
 from minidl_cli.statistics import summarize
 from minidl_cli.sweeps import workers
 from minidl_cli.sweeps.sweep import start
@@ -229,8 +230,9 @@ def test_config_of_a_train_run_is_of_one_round(small_config, tmp_path):
 def test_error_is_the_same_in_a_worker(small_config, tmp_path, workers):
     config = small_config("sweep.rounds=2")
     job = start(config, tmp_path, workers=workers, chunk=1)
-    job._config = config.model_copy(update={"data_seed": "not a seed"})  # as nothing but a defect could make it
-    with pytest.raises(ValueError, match="invalid literal for int"):
+    # As nothing but a defect could make it:
+    job._config = config.model_copy(update={"loss": Component("mse", {"reduction": "none"})})
+    with pytest.raises(KeyError, match="none"):
         list(job.records())
 
 

@@ -32,12 +32,12 @@ BATCH_NORM = "model=[linear: 7, batch_norm, linear: 2]"
         (
             [BATCH_NORM, "data.disc.train=41"],
             "small.yaml:8:35: training.batch_size: batch_norm takes batches of at least 2 samples in training, but the "
-            "last one has 1; change it, or set drop_last",
+            "last one has 1; use another size or set drop_last",
         ),
         (
             [BATCH_NORM, "training.validation=0.12"],
             "small.yaml:8:35: training.batch_size: batch_norm takes batches of at least 2 samples in training, but the "
-            "last one has 1; change it, or set drop_last",
+            "last one has 1; use another size or set drop_last",
         ),
         (
             ["loss=bce"],
