@@ -18,15 +18,17 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .runs.folder import Run
+    from .sweeps.contrast import compare
     from .sweeps.sweep import sweep, train
     from .training.build import load_config
     from .training.evaluation import evaluate
     from .training.inspection import inspect
 
-__all__ = ["Run", "evaluate", "inspect", "load_config", "sweep", "train"]
+__all__ = ["Run", "compare", "evaluate", "inspect", "load_config", "sweep", "train"]
 
 _HOMES = {
     "Run": ".runs.folder",
+    "compare": ".sweeps.contrast",
     "evaluate": ".training.evaluation",
     "inspect": ".training.inspection",
     "load_config": ".training.build",

@@ -56,6 +56,11 @@ def test_links_lead_somewhere(path):
         assert (path.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_nothing_is_left_to_be_filled_in(path):
+    assert not re.search(r"^[A-Z]{4,}$|TODO|FIXME|\{\{", path.read_text(), re.MULTILINE)
+
+
 def test_config_in_the_readme_is_the_shipped_one():
     shown, _ = blocks(ROOT / "README.md", "yaml")
     assert yaml.safe_load(shown) == yaml.safe_load((ROOT / "configs/disc.yaml").read_text())

@@ -13,7 +13,7 @@ import numpy as np
 from ..comparison import Comparison, conclusion, holm, paired, welch
 from ..config.schema import Config
 from ..errors import InputError
-from ..runs.folder import RoundRow, Run
+from ..runs.folder import DEFAULT_RUNS_DIR, RoundRow, Run
 from ..runs.metrics import Curves, Numbers
 from ..statistics import mean_and_deviation
 from ..training.build import Task, build, load_config
@@ -96,6 +96,19 @@ class Side:
     def values(self, metric: str) -> Numbers:
         """Return a final metric of all rounds, `[rounds]`, NaN for those without a result."""
         return np.array([row.metrics.get(metric, np.nan) for row in self.rows])
+
+
+def compare(*runs: Run | str | Path) -> dict[str, Any]:
+    """Compare each run with the first: what `minidl compare` prints, as `contrast` describes it.
+
+    Args:
+        runs: the runs, or their folders; that of a sweep of variants stands for all of them.
+
+    Raises:
+        InputError: there are fewer than two, one has not finished, or a file of it is damaged.
+    """
+    references = [str(run.path) if isinstance(run, Run) else str(run) for run in runs]
+    return contrast(find_sides(references, DEFAULT_RUNS_DIR))
 
 
 def find_sides(references: Sequence[str], runs_dir: Path) -> list[Side]:
