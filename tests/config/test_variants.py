@@ -230,3 +230,9 @@ def test_every_wrong_value_is_told_once(find: Any):
 
 def test_as_many_as_there_may_be(find: Any):
     assert len(find(f"{{seed: {list(range(10))}, training.epochs: {list(range(10))}}}")) == 100
+
+
+def test_a_key_varied_twice_by_options_is_told(find: Any):
+    assert find("{seed: [1]}", "seed=2,3", "seed=4") == [
+        "--vary seed=4: seed is varied twice; give all of its values at once"
+    ]

@@ -5,7 +5,7 @@ import pytest
 from minidl_cli import sweep, train
 from minidl_cli.errors import InputError
 from minidl_cli.runs.folder import Run
-from minidl_cli.sweeps.contrast import Side, contrast, differences, find_sides, share_seeds_and_data
+from minidl_cli.sweeps.contrast import Side, compare, contrast, differences, find_sides, share_seeds_and_data
 from minidl_cli.sweeps.contrast_results import write_comparison
 
 pytestmark = pytest.mark.usefixtures("no_figures")
@@ -201,3 +201,24 @@ def test_side_reads_what_was_written(small_config, tmp_path):
     assert side.missing == 0
     assert side.finished[0].metrics.keys() == run.summary()["final"].keys()
     assert side.values("validation_mse").tolist() == [run.summary()["final"]["validation_mse"]["mean"]]
+
+
+def test_differing_data_are_no_difference_of_methods(make):
+    """Nor are squared errors on different scales compared."""
+    a, b = sides_of(make("sweep.rounds=3"), make("sweep.rounds=3", "data.disc.target_values=[-1, 1]", "data_seed=1"))
+    (only,) = contrast([a, b])["comparisons"]
+    assert only["metric"] == "test_accuracy"
+    assert only["conclusion"].endswith("; their data differ, so this says nothing of the methods")
+
+
+def test_several_comparisons_are_corrected(make):
+    found = contrast(sides_of(*[make("sweep.rounds=4", f"optimizer.sgd.lr={lr}") for lr in (0.1, 0.2, 0.3)]))
+    for comparison in found["comparisons"]:
+        if "p" in comparison:
+            assert comparison["p"] <= comparison["p_holm"]
+            assert comparison["comparisons"] == 2
+
+
+def test_compare_takes_runs_and_folders(make):
+    one, other = make("sweep.rounds=2"), make("sweep.rounds=2", "optimizer.sgd.lr=0.2")
+    assert compare(one, str(other.path)) == contrast(sides_of(one, other))

@@ -5,7 +5,8 @@ import torch
 from safetensors.torch import load_file
 
 from minidl_cli import evaluate, load_config, sweep
-from minidl_cli.errors import InputError
+from minidl_cli.errors import InputError, TrainingError
+from minidl_cli.sweeps.sweep import start
 from tests.sweeps.contents import read_table, results
 
 PARTS = ("train", "validation", "test")
@@ -114,3 +115,16 @@ def test_buffers_and_noise_are_saved_and_repeated(make):
     assert weights["1.running_mean"].shape == weights["1.running_var"].shape == (3, 7)
     assert evaluate(run) == run.summary()["final"]
     assert results(make(*settings, chunk=1)) == results(run)
+
+
+@pytest.mark.parametrize("monitor", ["validation_loss", "validation_accuracy"])
+def test_a_round_that_diverges_does_not_pass_for_stopped(make, monitor):
+    """Its only step makes all weights infinite, and outputs that are no numbers have no accuracy."""
+    rule = f"training.early_stopping={{monitor: {monitor}, patience: 1}}"
+    with pytest.raises(TrainingError, match="every round diverged"):
+        make("optimizer.sgd={lr: 1.0e30}", "training.batch_size=33", "training.validation=0.3", rule)
+
+
+def test_epochs_that_need_not_be_trained_count_as_done(make, small_config, tmp_path):
+    job = start(small_config(*STOPPING), tmp_path, workers=1)
+    assert sum(len(record.seeds) + record.spared for record in job.records()) == job.epochs

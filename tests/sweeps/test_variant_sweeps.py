@@ -1,10 +1,12 @@
 """A sweep of variants: each is the run of its own config, and the folder above compares them."""
 
 import json
+from functools import partial
 
 import pytest
 
 from minidl_cli import evaluate, load_config, sweep, train
+from minidl_cli.display import figures
 from minidl_cli.errors import InputError, MinidlWarning, TrainingError
 from minidl_cli.runs.folder import Run
 from minidl_cli.sweeps.contrast import contrast, find_sides
@@ -205,3 +207,23 @@ class TestTargets:
 
     def test_without_targets_nothing_is_said(self, small_config, tmp_path, no_figures):
         assert "targets" not in train(small_config(), runs_dir=tmp_path).summary()
+
+
+def test_the_variant_that_is_wrong_is_named(small_config, tmp_path):
+    config = small_config("sweep.vary={model.4.linear: [2, 3, 4]}")
+    with pytest.raises(InputError) as caught:
+        sweep(config, runs_dir=tmp_path / "none")
+    assert [line.rpartition(" (in the variant ")[2] for line in caught.value.problems] == ["linear=3)", "linear=4)"]
+    assert not (tmp_path / "none").exists()
+
+
+def test_only_as_many_as_can_be_told_apart_are_drawn(small_config, tmp_path, monkeypatch):
+    drawn = {}
+    for name in ("draw_variants", "draw_rounds", "draw_final_points", "draw_loss_against_accuracy", "draw_predictions"):
+        keep = partial(lambda name, path, title, groups, *_, **__: drawn.update({name: (title, len(groups))}), name)
+        monkeypatch.setattr(figures, name, keep)
+    monkeypatch.setattr("minidl_cli.sweeps.drawing.draw_figures", lambda *_: None)
+    config = small_config("training.epochs=1", f"sweep.vary={{seed: {list(range(22))}}}")
+    assert len(sweep(config, runs_dir=tmp_path, workers=1).variants()) == 22
+    assert {count for _, count in drawn.values()} == {20}
+    assert all(": the first 20 of 22" in title for title, _ in drawn.values())

@@ -40,6 +40,23 @@ BATCH_NORM = "model=[linear: 7, batch_norm, linear: 2]"
             "last one has 1; use another size or set drop_last",
         ),
         (
+            ["init.constant=1.0e300"],
+            "-s init.constant=1.0e300: init.constant.val: is larger than float32 can hold, 3.4e+38",
+        ),
+        (
+            ["training.schedule.piecewise={0: 1.0e300}"],
+            "-s training.schedule.piecewise={0: 1.0e300}: training.schedule.piecewise.rates.0: is larger than float32 "
+            "can hold, 3.4e+38",
+        ),
+        (
+            ["loss={huber: {delta: 1.0e300}}"],
+            "-s loss={huber: {delta: 1.0e300}}: loss.huber.delta: is larger than float32 can hold, 3.4e+38",
+        ),
+        (
+            ["sweep.target.test_accuracy=95"],
+            "-s sweep.target.test_accuracy=95: sweep.target.test_accuracy: must be between 0 and 1, as an accuracy is",
+        ),
+        (
             ["loss=bce"],
             "small.yaml:4:43: model.4: bce takes outputs between 0 and 1, but the last layer is linear; add a sigmoid, "
             "or use the loss bce_with_logits",
