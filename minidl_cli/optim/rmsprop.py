@@ -17,7 +17,7 @@ class RMSprop(Optimizer):
     centered divides by √(s − m²) + eps instead, where m ← alpha · m + (1 − alpha) · g. With momentum, the quotient
     goes into v ← momentum · v + g / (√s + eps), and θ ← θ − lr · v. s, m and v start at 0.
     Sources: Tieleman, Hinton, Neural Networks for Machine Learning, lecture 6.5 (2012); centered: Graves, Generating
-    Sequences With Recurrent Neural Networks (2013); in the form of torch.optim.RMSprop.
+    Sequences With Recurrent Neural Networks (2013); in the form of torch.optim.RMSprop, but s − m² is never below 0.
 
     Args:
         lr: the learning rate.

@@ -162,7 +162,7 @@ def differences(configs: Mapping[str, Config]) -> dict[str, dict[str, Any]]:
 
 
 def _flatten(value: Any, key: str = "") -> list[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict):
         return [pair for name, each in value.items() for pair in _flatten(each, f"{key}.{name}".lstrip("."))]
     if isinstance(value, list) and any(isinstance(each, dict | str) for each in value):
         return [pair for place, each in enumerate(value) for pair in _flatten(each, f"{key}.{place}")]

@@ -16,7 +16,7 @@ from ..runs.folder import Run
 from ..statistics import median_index
 from ..training.evaluation import checked_weights, chosen_weights
 from .contrast import Side
-from .drawing import FINAL_ACCURACY, FINAL_MSE, draw_clusters, is_plane, restore_one, test_predictions
+from .drawing import FINAL_ACCURACY, FINAL_MSE, draw_clusters, is_plane, predictions_on_test, restore_one
 
 # The figures over epochs have a second edition of the last share of them.
 ZOOM = 0.2
@@ -115,4 +115,4 @@ def _median_predictions(side: Side) -> figures.Predictions:
     place = [row.seed for row in side.rows].index(middle.seed)
     weights = checked_weights(side.run, task, len(side.rows), chosen_weights(side.config))
     network = restore_one(task, {name: values[place] for name, values in weights.items()})
-    return test_predictions(task, network, middle.seed, side.label)
+    return predictions_on_test(task, network, middle.seed, side.label)

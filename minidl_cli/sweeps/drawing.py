@@ -87,7 +87,7 @@ def restore_one(task: Task, weights: Mapping[str, Tensor]) -> Sequential:
     return restore(task, {name: values.unsqueeze(0) for name, values in weights.items()})
 
 
-def test_predictions(task: Task, network: Sequential, seed: int, label: str) -> figures.Predictions:
+def predictions_on_test(task: Task, network: Sequential, seed: int, label: str) -> figures.Predictions:
     """Return which predictions of a network of one round are right on its test samples."""
     test = task.samples([seed])["test"]
     points = test.inputs[0].T
@@ -117,7 +117,7 @@ def _draw_decision(path: Path, title: str, task: Task, network: Sequential, seed
         border=_border(task),
         points=points.numpy(),
         labels=_is_class_one(test.targets.mT, task).long().numpy(),
-        correct=test_predictions(task, network, seed, "").correct,
+        correct=predictions_on_test(task, network, seed, "").correct,
     )
 
 

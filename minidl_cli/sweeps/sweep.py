@@ -21,7 +21,6 @@ from ..training.exactness import warn_of_inexact_products
 from ..training.memory import physical_memory
 from ..training.trainer import EpochRecord, Round
 from .contrast import Side, contrast
-from .contrast_results import write_variants
 from .results import write_results
 from .workers import Workers, plan
 
@@ -237,6 +236,9 @@ class _VariantsJob:
             for label, job in self._jobs.items():
                 self.doing = label
                 yield from job.train(workers)
+        # Drawing takes a third of a second to import: not before it is needed.
+        from .contrast_results import write_variants
+
         try:
             sides = [Side.of(label, job.run) for label, job in self._jobs.items()]
             write_variants(self.run, sides, contrast(sides))

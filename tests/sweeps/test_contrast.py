@@ -86,6 +86,10 @@ class TestDifferences:
     def test_equal_configs_have_none(self, small_config):
         assert differences({"a": small_config("seed=1"), "b": small_config("name=x", "seed=1")}) == {}
 
+    def test_what_only_one_config_has(self, small_config):
+        configs = {"a": small_config(), "b": small_config("sweep.target={test_accuracy: 0.9}")}
+        assert differences(configs) == {"sweep.target.test_accuracy": {"a": None, "b": 0.9}}
+
     def test_a_third_config_that_differs_counts(self, small_config):
         configs = {"a": small_config(), "b": small_config(), "c": small_config("seed=1")}
         assert differences(configs) == {"seed": {"a": 0, "b": 0, "c": 1}}
