@@ -37,6 +37,17 @@ class Judge:
             return ((prediction > self.middle) == (target > self.middle)).squeeze(1)
         return prediction.max(dim=1).indices == target.max(dim=1).indices
 
+    def sums(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Return each measure, added up over the samples, `[rounds]`, of outputs and targets `[rounds, outputs, n]`."""
+        prediction = self.loss.link(output)
+        measured = {
+            "loss": self.loss.forward(output, target),
+            "mse": (prediction - target).square().mean(dim=1),
+            "accuracy": self.hits(prediction, target),
+        }
+        # Over one dimension at a time, in double precision: the sum of a round must not depend on the others.
+        return {name: values.sum(dim=1, dtype=torch.float64) for name, values in measured.items()}
+
 
 class Measures:
     """Running means over samples, for each round of a stack.
@@ -54,15 +65,8 @@ class Measures:
     def add(self, output: Tensor, target: Tensor) -> None:
         """Count a block of outputs `[rounds, outputs, n]` with their targets."""
         self.samples += output.shape[2]
-        prediction = self.judge.loss.link(output)
-        measured = {
-            "loss": self.judge.loss.forward(output, target),
-            "mse": (prediction - target).square().mean(dim=1),
-            "accuracy": self.judge.hits(prediction, target),
-        }
-        for name, values in measured.items():
-            # Over one dimension at a time, in double precision: the sum of a round must not depend on the others.
-            self._sums[name] += values.sum(dim=1, dtype=torch.float64)
+        for name, values in self.judge.sums(output, target).items():
+            self._sums[name] += values
 
     def means(self, prefix: str) -> dict[str, Numbers]:
         """Return each measure's mean over the samples so far, `[rounds]`, its name after `prefix`.

@@ -20,6 +20,7 @@ from .evaluation import chosen_weights, measure_rounds
 from .exactness import single_thread
 from .measures import Measures, measure
 from .samples import epoch_order
+from .step import Step
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,8 @@ class Trainer:
     @torch.inference_mode()
     def __init__(self, task: Task, seeds: Sequence[int]):
         self.config, self.options, self.judge = task.config, task.config.training, task.judge
-        self.network, self.loss = task.network, task.loss
-        self.optimizer, self.schedule = task.optimizer, task.schedule
+        self.network, self.optimizer, self.schedule = task.network, task.optimizer, task.schedule
+        self.step = Step(task)
         self.stack = list(seeds)
         self.stopped: dict[int, Round] = {}
         self.epoch = 0
@@ -151,54 +152,19 @@ class Trainer:
     @torch.inference_mode()
     def _train(self, lr: float) -> dict[str, Numbers]:
         """Train for an epoch, and return the measures of the outputs on the way, each `[rounds]`."""
-        network, samples, options = self.network, self.samples["train"], self.options
-        step_size = options.batch_size * options.accumulate
-        differentiate = self._differentiate if options.accumulate == 1 else self._differentiate_joined
+        samples, size = self.samples["train"], self.step.size
         measures = Measures(self.judge, len(self.stack))
         noise = [generator(seed, "noise", self.epoch) for seed in self.stack]
-        network.train()
-        for inputs, targets in samples.gather(self.order(self.epoch), samples.block_size(step_size)):
+        self.network.train()
+        for inputs, targets in samples.gather(self.order(self.epoch), samples.block_size(size)):
             outputs = torch.empty_like(targets)
-            network.draw_noise(inputs.shape[2], noise)
-            steps = (torch.split(part, step_size, dim=2) for part in (inputs, targets, outputs))
+            self.network.draw_noise(inputs.shape[2], noise)
+            steps = (torch.split(part, size, dim=2) for part in (inputs, targets, outputs))
             for index, (x, target, output) in enumerate(zip(*steps, strict=True)):
-                differentiate(x, target, output, index * step_size)
-                if options.clip_norm is not None:
-                    self._clip(options.clip_norm)
-                self.optimizer.step(network.values, network.gradients, lr)
+                self.step.differentiate(x, target, output, index * size)
+                self.step.update(lr)
             measures.add(outputs, targets)
         return measures.means("train")
-
-    def _differentiate(self, x: Tensor, target: Tensor, output: Tensor, first: int) -> None:
-        """Set the gradients to those of the loss on a batch, and keep what the network puts out.
-
-        Args:
-            x: the inputs, `[rounds, features, batch]`.
-            target: the targets, `[rounds, outputs, batch]`.
-            output: where to keep the outputs.
-            first: the place of the first sample among those that noise was drawn for.
-        """
-        self.network.select_noise(first, first + x.shape[2])
-        found = self.network.forward(x)
-        self.network.backward(self.loss.backward(found, target))
-        output.copy_(found)
-
-    def _differentiate_joined(self, x: Tensor, target: Tensor, output: Tensor, first: int) -> None:
-        """Do the same for several batches: set the gradients to those of the loss on all of them joined."""
-        joined = torch.zeros_like(self.network.gradients)
-        batches = (torch.split(part, self.options.batch_size, dim=2) for part in (x, target, output))
-        for batch in zip(*batches, strict=True):
-            inputs, targets, outputs = batch
-            self._differentiate(inputs, targets, outputs, first)
-            samples = inputs.shape[2]
-            joined.add_(self.network.gradients, alpha=self.loss.share(samples, x.shape[2]))
-            first += samples
-        self.network.gradients.copy_(joined)
-
-    def _clip(self, largest: float) -> None:
-        """Scale down the gradients of the rounds where the norm is larger, as torch.nn.utils.clip_grad_norm_ does."""
-        factors = largest / (self.network.gradient_norms() + 1e-6)
-        self.network.scale_gradients(factors.clamp(max=1.0))
 
     def order(self, epoch: int) -> Tensor:
         """Return the order of the samples in an epoch, `[rounds, samples]`; a last batch to be dropped is left out."""
