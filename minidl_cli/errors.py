@@ -48,6 +48,10 @@ class TrainingError(MinidlError):
     exit_code = 1
 
 
+class NotCompiled(Exception):
+    """A step cannot be compiled; the message says why. Nothing is lost: PyTorch's operations do the same."""
+
+
 class Interrupted(BaseException):
     """The process was asked to stop, by Ctrl-C for example. Not an Exception: nothing should take it for a failure.
 

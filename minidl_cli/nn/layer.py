@@ -51,15 +51,29 @@ class Parameter:
         outputs: how many outputs each input of the layer contributes to.
 
     Attributes:
-        value: `[rounds, *shape]`, a view into the flat vector that `Sequential` owns.
         grad: dL/d(value), a view of the same shape into the flat vector of gradients.
+        column: the value with a dimension for the samples of a batch, `[rounds, *shape, 1]`.
+        transposed: for a matrix W, Wᵀ of each round.
     """
 
-    value: Tensor
     grad: Tensor
+    column: Tensor
+    transposed: Tensor
 
     def __init__(self, shape: tuple[int, ...], initializer: Initializer | None, inputs: int = 1, outputs: int = 1):
         self.shape, self.initializer, self._fans = shape, initializer, (inputs, outputs)
+
+    @property
+    def value(self) -> Tensor:
+        """The value, `[rounds, *shape]`: a view into the flat vector that `Sequential` owns."""
+        return self._value
+
+    @value.setter
+    def value(self, value: Tensor) -> None:
+        # The views are made here, as making one takes a third of the time of a small network's product.
+        self._value, self.column = value, value.unsqueeze(-1)
+        if value.ndim == 3:
+            self.transposed = value.mT
 
     def initial(self, default: Initializer, gain: float, dtype: torch.dtype, generator: Generator) -> Tensor:
         """Draw the initial value of one round, `[*shape]`.
@@ -100,9 +114,11 @@ class Noise:
         draw: returns those of one round, `[features, samples]`, for a shape, a type and the round's generator.
 
     Attributes:
-        value: the numbers of the batch at hand, `[rounds, features, batch]`.
+        drawn: the numbers of all samples that were drawn for, `[rounds, features, samples]`.
+        value: those of the batch at hand, `[rounds, features, batch]`.
     """
 
+    drawn: Tensor
     value: Tensor
 
     def __init__(self, features: int, draw: Callable[[tuple[int, int], torch.dtype, Generator], Tensor]):
@@ -111,11 +127,11 @@ class Noise:
     def draw(self, samples: int, dtype: torch.dtype, generators: Sequence[Generator]) -> None:
         """Draw the numbers of so many samples for all rounds, one generator for each."""
         shape = self.features, samples
-        self._drawn = torch.stack([self._draw(shape, dtype, generator) for generator in generators])
+        self.drawn = torch.stack([self._draw(shape, dtype, generator) for generator in generators])
 
     def select(self, first: int, last: int) -> None:
         """Make the numbers of the samples from `first` to before `last` those of the batch at hand."""
-        self.value = self._drawn[:, :, first:last]
+        self.value = self.drawn[:, :, first:last]
 
 
 class Layer(ABC):
@@ -160,3 +176,10 @@ class Layer(ABC):
     @abstractmethod
     def backward(self, grad: Tensor) -> Tensor:
         """Write dL/d(parameters) into their gradients and return dL/d(input), given dL/d(output)."""
+
+    def backward_parameters(self, grad: Tensor) -> None:
+        """Write dL/d(parameters) into their gradients, as `backward` does, where nobody needs dL/d(input).
+
+        To leave out what only dL/d(input) takes is up to the layer.
+        """
+        self.backward(grad)

@@ -65,8 +65,8 @@ class ElementwiseLoss(Loss):
         """Return l(y, t) for each output, `[rounds, outputs, batch]`."""
 
     @abstractmethod
-    def slopes(self, output: Tensor, target: Tensor) -> Tensor:
-        """Return dl/dy for each output, a new tensor `[rounds, outputs, batch]`."""
+    def slopes(self, output: Tensor, target: Tensor, c: float) -> Tensor:
+        """Return c dl/dy for each output, a new tensor `[rounds, outputs, batch]`."""
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss of each sample, `[rounds, batch]`."""
@@ -76,5 +76,5 @@ class ElementwiseLoss(Loss):
     def backward(self, output: Tensor, target: Tensor) -> Tensor:
         """Return dL/dy = c dl/dy, `[rounds, outputs, batch]`."""
         _, outputs, batch = output.shape
-        scale = {"mean": 1 / (outputs * batch), "sum_outputs": 1 / batch, "sum": 1.0}[self.reduction]
-        return self.slopes(output, target).mul_(scale)
+        terms = {"mean": outputs * batch, "sum_outputs": batch, "sum": 1}[self.reduction]
+        return self.slopes(output, target, 1 / terms)

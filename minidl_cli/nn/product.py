@@ -30,16 +30,16 @@ def affine(weight: Tensor, x: Tensor, bias: Tensor) -> Tensor:
     Args:
         weight: `[rounds, out, in]`.
         x: `[rounds, in, batch]`.
-        bias: `[rounds, out]`.
+        bias: `[rounds, out, 1]`.
     """
-    column = bias.unsqueeze(2)
     if _is_lone_vector(x):
-        return torch.baddbmm(_twice(column), _twice(weight), _twice(x))[:1]
-    return torch.baddbmm(column, weight, x)
+        return torch.baddbmm(_twice(bias), _twice(weight), _twice(x))[:1]
+    return torch.baddbmm(bias, weight, x)
 
 
 def _is_lone_vector(factor: Tensor) -> bool:
-    return factor.shape[0] == 1 and 1 in factor.shape[1:]
+    rounds, rows, columns = factor.shape
+    return rounds == 1 and (rows == 1 or columns == 1)
 
 
 def _twice(matrix: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ def stacking_is_exact(dtype: torch.dtype) -> bool:
     numbers = torch.Generator().manual_seed(0)
     sizes = [(25, 25, 20), (1, 25, 20), (64, 1, 9), (25, 2, 1), (5, 25, 9), (2, 25, 33), (7, 33, 5)]
     for rows, inner, columns in sizes:
-        shapes = [(5, rows, inner), (5, inner, columns), (5, rows)]
+        shapes = [(5, rows, inner), (5, inner, columns), (5, rows, 1)]
         a, b, bias = (torch.randn(shape, generator=numbers, dtype=dtype) for shape in shapes)
         for left, right in [(a, b), (a.mT.contiguous().mT, b), (a, b.mT.contiguous().mT)]:
             one_by_one = [slice(place, place + 1) for place in range(5)]

@@ -46,6 +46,7 @@ class Sequential:
         for layer in self.layers:
             self.widths.append(layer.connect(self.widths[-1]))
         self._noises = [noise for layer in self.layers for noise in layer.noises()]
+        self._first_trained = next((place for place, layer in enumerate(self.layers) if layer.parameters()), 0)
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Yield each parameter with its name: the layer's place and the parameter's own name, as `0.weight`."""
@@ -148,6 +149,10 @@ class Sequential:
             noise.draw(samples, self.values.dtype, generators)
         self.select_noise(0, samples)
 
+    def drawn_noise(self) -> list[Tensor]:
+        """Return what was drawn last, of each noise `[rounds, features, samples]`."""
+        return [noise.drawn for noise in self._noises]
+
     def select_noise(self, first: int, last: int) -> None:
         """Make the noise of the samples from `first` to before `last` that of the batch at hand."""
         for noise in self._noises:
@@ -204,7 +209,24 @@ class Sequential:
         Raises:
             GraphError: a layer failed; the message names it.
         """
-        for index in reversed(range(len(self.layers))):
+        return self._backward_to(0, grad)
+
+    def backward_parameters(self, grad: Tensor) -> None:
+        """Write all parameters' gradients, given dL/d(output), without what only dL/d(input) takes.
+
+        Raises:
+            GraphError: a layer failed; the message names it.
+        """
+        first = self._first_trained
+        grad = self._backward_to(first + 1, grad)
+        try:
+            self.layers[first].backward_parameters(grad)
+        except RuntimeError as error:
+            raise self._failure(first, "backward", grad, error) from error
+
+    def _backward_to(self, first: int, grad: Tensor) -> Tensor:
+        """Pass dL/d(output) back through the layers from the last to the one at place `first`, that one included."""
+        for index in reversed(range(first, len(self.layers))):
             try:
                 grad = self.layers[index].backward(grad)
             except RuntimeError as error:

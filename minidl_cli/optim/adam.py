@@ -38,7 +38,10 @@ class Adam(Optimizer):
         self.lr, self.weight_decay, self.moments = lr, weight_decay, Moments(betas, eps, amsgrad)
         self.state_names = self.moments.state_names
 
-    def update(self, values: Tensor, gradients: Tensor, lr: float) -> None:
+    def scalars(self, lr: float, step: int) -> tuple[float, ...]:
+        return self.moments.scalars(lr, step)
+
+    def update(self, values: Tensor, gradients: Tensor, scalars: tuple[float, ...]) -> None:
         if self.weight_decay:
             gradients.add_(values, alpha=self.weight_decay)
-        self.moments.step(self.state, self.steps, values, gradients, lr)
+        self.moments.step(self.state, values, gradients, *scalars)

@@ -37,7 +37,11 @@ class AdamW(Optimizer):
         self.lr, self.weight_decay, self.moments = lr, weight_decay, Moments(betas, eps, amsgrad)
         self.state_names = self.moments.state_names
 
-    def update(self, values: Tensor, gradients: Tensor, lr: float) -> None:
+    def scalars(self, lr: float, step: int) -> tuple[float, ...]:
+        return 1 - lr * self.weight_decay, *self.moments.scalars(lr, step)
+
+    def update(self, values: Tensor, gradients: Tensor, scalars: tuple[float, ...]) -> None:
+        shrinkage, rate, eps = scalars
         if self.weight_decay:
-            values.mul_(1 - lr * self.weight_decay)
-        self.moments.step(self.state, self.steps, values, gradients, lr)
+            values.mul_(shrinkage)
+        self.moments.step(self.state, values, gradients, rate, eps)

@@ -37,21 +37,26 @@ class Moments:
         self.betas, self.eps, self.amsgrad = betas, eps, amsgrad
         self.state_names = ("mean", "square", "largest_square") if amsgrad else ("mean", "square")
 
-    def step(self, state: Mapping[str, Tensor], steps: int, values: Tensor, gradients: Tensor, lr: float) -> None:
+    def scalars(self, lr: float, step: int) -> tuple[float, float]:
+        """Return lr · c / (1 − β₁ⁿ) and c · eps of step n, with c = √(1 − β₂ⁿ)."""
+        beta1, beta2 = self.betas
+        correction = math.sqrt(1 - beta2**step)
+        return lr * correction / (1 - beta1**step), self.eps * correction
+
+    def step(self, state: Mapping[str, Tensor], values: Tensor, gradients: Tensor, rate: float, eps: float) -> None:
         """Update the state and the `values` `[n]` in place, using up `gradients` `[n]`.
 
         Args:
             state: the flat vectors.
-            steps: the number of steps, this one counted.
             values: the parameters.
             gradients: their gradients.
-            lr: the learning rate.
+            rate: the first of the step's scalars.
+            eps: the second.
         """
         beta1, beta2 = self.betas
-        mean = state["mean"].mul_(beta1).add_(gradients, alpha=1 - beta1)
+        mean = state["mean"].lerp_(gradients, 1 - beta1)
         square = state["square"].mul_(beta2).addcmul_(gradients, gradients, value=1 - beta2)
         if self.amsgrad:
             square = torch.maximum(state["largest_square"], square, out=state["largest_square"])
-        correction = math.sqrt(1 - beta2**steps)
-        divisor = torch.sqrt(square, out=gradients).add_(self.eps * correction)
-        values.addcdiv_(mean, divisor, value=-lr * correction / (1 - beta1**steps))
+        divisor = torch.sqrt(square, out=gradients).add_(eps)
+        values.addcdiv_(mean, divisor, value=-rate)

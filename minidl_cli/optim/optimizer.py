@@ -29,8 +29,16 @@ class Optimizer(ABC):
     def step(self, values: Tensor, gradients: Tensor, lr: float) -> None:
         """Update `values` `[n]` in place, from `gradients` `[n]`, which is used up."""
         self.steps += 1
-        self.update(values, gradients, lr)
+        self.update(values, gradients, self.scalars(lr, self.steps))
+
+    def scalars(self, lr: float, step: int) -> tuple[float, ...]:
+        """Return the numbers in the rule that change from step to step, which count from 1: here the learning rate."""
+        return (lr,)
 
     @abstractmethod
-    def update(self, values: Tensor, gradients: Tensor, lr: float) -> None:
-        """Do what the rule says: change `values` `[n]`, with `gradients` `[n]` as scratch space if need be."""
+    def update(self, values: Tensor, gradients: Tensor, scalars: tuple[float, ...]) -> None:
+        """Do what the rule says: change `values` `[n]`, with `gradients` `[n]` as scratch space if need be.
+
+        All that changes from step to step stands in `scalars`, none of which are computed with any further: what the
+        operations are given is all that there is to a step.
+        """

@@ -41,7 +41,8 @@ class RMSprop(Optimizer):
         self.weight_decay, self.momentum, self.centered = weight_decay, momentum, centered
         self.state_names = ("square", *(("mean",) if centered else ()), *(("velocity",) if momentum else ()))
 
-    def update(self, values: Tensor, gradients: Tensor, lr: float) -> None:
+    def update(self, values: Tensor, gradients: Tensor, scalars: tuple[float, ...]) -> None:
+        (lr,) = scalars
         if self.weight_decay:
             gradients.add_(values, alpha=self.weight_decay)
         square = self.state["square"].mul_(self.alpha).addcmul_(gradients, gradients, value=1 - self.alpha)

@@ -1,5 +1,6 @@
 """Stochastic gradient descent."""
 
+import torch
 from torch import Tensor
 
 from ..registry import NonNegative, Positive
@@ -34,10 +35,12 @@ class SGD(Optimizer):
         self.lr, self.momentum, self.nesterov, self.weight_decay = lr, momentum, nesterov, weight_decay
         self.state_names = ("velocity",) if momentum else ()
 
-    def update(self, values: Tensor, gradients: Tensor, lr: float) -> None:
+    def update(self, values: Tensor, gradients: Tensor, scalars: tuple[float, ...]) -> None:
+        (lr,) = scalars
         if self.weight_decay:
             gradients.add_(values, alpha=self.weight_decay)
         if self.momentum:
-            velocity = self.state["velocity"].mul_(self.momentum).add_(gradients)
+            velocity = self.state["velocity"]
+            torch.add(gradients, velocity, alpha=self.momentum, out=velocity)
             gradients = gradients.add_(velocity, alpha=self.momentum) if self.nesterov else velocity
         values.add_(gradients, alpha=-lr)

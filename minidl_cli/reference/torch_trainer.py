@@ -65,14 +65,15 @@ class TorchTrainer(Trainer):
         twin, seed, samples = self.twins[index], self.stack[index], self._samples("train", index)
         step_size = self.options.batch_size * self.options.accumulate
         order = epoch_order(self.options, len(samples), [seed], self.epoch)
-        measures = Measures(self.judge, rounds=1)
+        measures = Measures(rounds=1)
         for group in twin.optimizer.param_groups:
             group["lr"] = lr
         twin.network.train()
         with _global_generator(generator(seed, "noise", self.epoch)):
             for inputs, targets in samples.gather(order, samples.block_size(step_size)):
                 steps = (torch.split(_rows(part), step_size) for part in (inputs, targets))
-                measures.add(_columns([self._step(twin, x, target) for x, target in zip(*steps, strict=True)]), targets)
+                outputs = _columns([self._step(twin, x, target) for x, target in zip(*steps, strict=True)])
+                measures.add(outputs.shape[2], self.judge.sums(outputs, targets))
         return measures.means("train")
 
     def _step(self, twin: Twin, x: Tensor, target: Tensor) -> Tensor:
@@ -103,9 +104,10 @@ class TorchTrainer(Trainer):
         metrics: dict[str, Numbers] = {}
         for name in self.samples:
             if name != "train":
-                part, measures = self._samples(name, index), Measures(self.judge, rounds=1)
+                part, measures = self._samples(name, index), Measures(rounds=1)
                 for inputs, targets in part.in_order(1, part.block_size(1)):
-                    measures.add(_columns([network(_rows(inputs))]), targets)
+                    outputs = _columns([network(_rows(inputs))])
+                    measures.add(outputs.shape[2], self.judge.sums(outputs, targets))
                 metrics |= measures.means(name)
         return metrics
 

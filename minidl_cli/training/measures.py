@@ -1,5 +1,6 @@
 """What is measured on outputs: the loss, the mean squared error, the accuracy."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,19 +54,17 @@ class Measures:
     """Running means over samples, for each round of a stack.
 
     Args:
-        judge: how outputs are judged.
         rounds: the number of rounds.
     """
 
-    def __init__(self, judge: Judge, rounds: int):
-        self.judge = judge
+    def __init__(self, rounds: int):
         self.samples = 0
         self._sums = {name: torch.zeros(rounds, dtype=torch.float64) for name in MEASURES}
 
-    def add(self, output: Tensor, target: Tensor) -> None:
-        """Count a block of outputs `[rounds, outputs, n]` with their targets."""
-        self.samples += output.shape[2]
-        for name, values in self.judge.sums(output, target).items():
+    def add(self, samples: int, sums: Mapping[str, Tensor]) -> None:
+        """Count so many more samples, and each measure added up over them, `[rounds]`."""
+        self.samples += samples
+        for name, values in sums.items():
             self._sums[name] += values
 
     def means(self, prefix: str) -> dict[str, Numbers]:
@@ -82,8 +81,8 @@ class Measures:
 @torch.inference_mode()
 def measure(network: Sequential, judge: Judge, samples: Samples, prefix: str) -> dict[str, Numbers]:
     """Judge a network on all samples, every round of its stack: `{prefix}_loss` and so on, each `[rounds]`."""
-    measures = Measures(judge, network.rounds)
+    measures = Measures(network.rounds)
     network.train(False)
     for inputs, targets in samples.in_order(network.rounds, EVALUATION_SIZE):
-        measures.add(network.forward(inputs), targets)
+        measures.add(inputs.shape[2], judge.sums(network.forward(inputs), targets))
     return measures.means(prefix)

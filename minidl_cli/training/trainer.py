@@ -153,7 +153,7 @@ class Trainer:
     def _train(self, lr: float) -> dict[str, Numbers]:
         """Train for an epoch, and return the measures of the outputs on the way, each `[rounds]`."""
         samples, size = self.samples["train"], self.step.size
-        measures = Measures(self.judge, len(self.stack))
+        measures = Measures(len(self.stack))
         noise = [generator(seed, "noise", self.epoch) for seed in self.stack]
         self.network.train()
         for inputs, targets in samples.gather(self.order(self.epoch), samples.block_size(size)):
@@ -163,7 +163,7 @@ class Trainer:
             for index, (x, target, output) in enumerate(zip(*steps, strict=True)):
                 self.step.differentiate(x, target, output, index * size)
                 self.step.update(lr)
-            measures.add(outputs, targets)
+            measures.add(outputs.shape[2], self.judge.sums(outputs, targets))
         return measures.means("train")
 
     def order(self, epoch: int) -> Tensor:

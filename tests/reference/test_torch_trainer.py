@@ -20,6 +20,7 @@ from minidl_cli.reference import torch_modules
 from minidl_cli.reference.torch_trainer import TorchTrainer
 from minidl_cli.sweeps.workers import plan
 from minidl_cli.training.build import build, registry, variants
+from minidl_cli.training.step import Step
 from minidl_cli.training.trainer import Trainer
 from tests.components import Arguments, Case, cases
 
@@ -219,10 +220,12 @@ CLIPPED = "training.clip_norm=0.05"
         (
             SGD,
             "update",
-            lambda right: lambda self, values, grads, lr: right(self, values, grads, lr * SLIGHTLY_MORE),
+            lambda right: (
+                lambda self, values, grads, scalars: right(self, values, grads, (scalars[0] * SLIGHTLY_MORE,))
+            ),
             [],
         ),
-        (Trainer, "_clip", lambda right: lambda self, largest: right(self, largest * SLIGHTLY_MORE), [CLIPPED]),
+        (Step, "_clip", lambda right: lambda self, largest: right(self, largest * SLIGHTLY_MORE), [CLIPPED]),
         (Trainer, "order", lambda right: lambda self, epoch: right(self, epoch).flip(1), []),
     ],
     ids=["layer", "loss", "optimizer", "clipping", "order"],

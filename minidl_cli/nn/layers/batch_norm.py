@@ -54,7 +54,7 @@ class BatchNorm(Layer):
         self.z = centred * self.inverse
         if self.weight is None or self.bias is None:
             return self.z
-        return torch.addcmul(self.bias.value.unsqueeze(2), self.weight.value.unsqueeze(2), self.z)
+        return torch.addcmul(self.bias.column, self.weight.column, self.z)
 
     def _by_batch(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return x − μ and σ² of the batch, and move the running statistics towards the batch's."""
@@ -79,7 +79,7 @@ class BatchNorm(Layer):
         if self.weight is not None and self.bias is not None:
             self.weight.grad.copy_(along_z.squeeze(2))
             self.bias.grad.copy_(total.squeeze(2))
-            factor = factor * self.weight.value.unsqueeze(2)
+            factor = factor * self.weight.column
         if self.training:
             grad = grad - (total + self.z * along_z) / samples
         return factor * grad

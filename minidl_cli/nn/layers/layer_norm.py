@@ -46,12 +46,12 @@ class LayerNorm(Layer):
         self.z = centred * self.inverse
         if self.weight is None or self.bias is None:
             return self.z
-        return torch.addcmul(self.bias.value.unsqueeze(2), self.weight.value.unsqueeze(2), self.z)
+        return torch.addcmul(self.bias.column, self.weight.column, self.z)
 
     def backward(self, grad: Tensor) -> Tensor:
         if self.weight is not None and self.bias is not None:
             torch.sum(grad * self.z, dim=2, out=self.weight.grad)
             torch.sum(grad, dim=2, out=self.bias.grad)
-            grad = self.weight.value.unsqueeze(2) * grad
+            grad = self.weight.column * grad
         means = grad.mean(dim=1, keepdim=True), (grad * self.z).mean(dim=1, keepdim=True)
         return self.inverse * (grad - means[0] - self.z * means[1])

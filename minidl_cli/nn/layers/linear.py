@@ -52,10 +52,13 @@ class Linear(Layer):
         self.x = x
         if self.bias is None:
             return matmul(self.weight.value, x)
-        return affine(self.weight.value, x, self.bias.value)
+        return affine(self.weight.value, x, self.bias.column)
 
     def backward(self, grad: Tensor) -> Tensor:
+        self.backward_parameters(grad)
+        return matmul(self.weight.transposed, grad)
+
+    def backward_parameters(self, grad: Tensor) -> None:
         matmul(grad, self.x.mT, out=self.weight.grad)
         if self.bias is not None:
             torch.sum(grad, dim=2, out=self.bias.grad)
-        return matmul(self.weight.value.mT, grad)

@@ -34,6 +34,6 @@ class BCE(ElementwiseLoss):
         log_absent = torch.log1p(-output).clamp_(min=SMALLEST_LOG)
         return (target - 1) * log_absent - target * log_present
 
-    def slopes(self, output: Tensor, target: Tensor) -> Tensor:
+    def slopes(self, output: Tensor, target: Tensor, c: float) -> Tensor:
         variance = (output * (1 - output)).clamp_(min=SMALLEST_VARIANCE)
-        return (output - target).div_(variance)
+        return (output - target).div_(variance).mul_(c)

@@ -31,8 +31,8 @@ class BCEWithLogits(ElementwiseLoss):
     def entries(self, output: Tensor, target: Tensor) -> Tensor:
         return output.clamp(min=0) - output * target + torch.log1p(torch.exp(-output.abs()))
 
-    def slopes(self, output: Tensor, target: Tensor) -> Tensor:
-        return self.link(output).sub_(target)
+    def slopes(self, output: Tensor, target: Tensor, c: float) -> Tensor:
+        return self.link(output).sub_(target).mul_(c)
 
     def link(self, output: Tensor) -> Tensor:
         return sigmoid(output)

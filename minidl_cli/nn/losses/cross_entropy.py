@@ -48,4 +48,6 @@ class CrossEntropy(Loss):
         return torch.log_softmax(output, dim=1).exp_()
 
     def _smoothed(self, target: Tensor) -> Tensor:
+        if self.label_smoothing == 0:
+            return target
         return target * (1 - self.label_smoothing) + self.label_smoothing / target.shape[1]

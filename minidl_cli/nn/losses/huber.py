@@ -31,5 +31,5 @@ class Huber(ElementwiseLoss):
         bounded = size.clamp(max=self.delta)
         return bounded * (size - bounded / 2)
 
-    def slopes(self, output: Tensor, target: Tensor) -> Tensor:
-        return (output - target).clamp_(-self.delta, self.delta)
+    def slopes(self, output: Tensor, target: Tensor, c: float) -> Tensor:
+        return (output - target).clamp_(-self.delta, self.delta).mul_(c)

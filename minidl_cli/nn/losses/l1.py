@@ -23,5 +23,5 @@ class L1(ElementwiseLoss):
     def entries(self, output: Tensor, target: Tensor) -> Tensor:
         return (output - target).abs()
 
-    def slopes(self, output: Tensor, target: Tensor) -> Tensor:
-        return (output - target).sign()
+    def slopes(self, output: Tensor, target: Tensor, c: float) -> Tensor:
+        return (output - target).sign_().mul_(c)

@@ -24,5 +24,5 @@ class MSE(ElementwiseLoss):
     def entries(self, output: Tensor, target: Tensor) -> Tensor:
         return (output - target).square()
 
-    def slopes(self, output: Tensor, target: Tensor) -> Tensor:
-        return (output - target).mul_(2)
+    def slopes(self, output: Tensor, target: Tensor, c: float) -> Tensor:
+        return (output - target).mul_(2 * c)

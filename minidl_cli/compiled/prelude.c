@@ -1,0 +1,42 @@
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+/* A vector of so many numbers, wherever they lie, and how to make one. */
+#define VECTOR_OF(n) typedef number V##n __attribute__((vector_size(n * sizeof(number)), aligned(sizeof(number)), may_alias));
+typedef number V1;
+VECTOR_OF(2) VECTOR_OF(4) VECTOR_OF(8) VECTOR_OF(16)
+#define VECTOR(n, first) (*(V##n *)&(first))
+#define ALL(n, value) ((V##n){0} + (value))
+
+#ifdef VECTOR_MATH
+/* Forms of the C library's functions that take whole vectors. */
+#define VECTOR_FUNCTION(f) __attribute__((simd("notinbranch"))) number f(number) __attribute__((const));
+VECTOR_FUNCTION(FUNCTION(exp)) VECTOR_FUNCTION(FUNCTION(expm1)) VECTOR_FUNCTION(FUNCTION(log))
+VECTOR_FUNCTION(FUNCTION(log1p)) VECTOR_FUNCTION(FUNCTION(erf)) VECTOR_FUNCTION(FUNCTION(tanh))
+#endif
+
+/* Make rows of what lies further apart. */
+static inline void turn(number *restrict to, const number *restrict from, int rows, int columns, int row, int column)
+{
+    for (int j = 0; j < columns; j++)
+        for (int i = 0; i < rows; i++) to[i * columns + j] = from[i * row + j * column];
+}
+
+/* Samples: rows of numbers for every round, or for all rounds if round is 0; their order, or null. */
+struct samples {
+    const number *numbers;
+    const int64_t *order;
+    int64_t round, row, order_round;
+};
+
+static void take(number *into, const struct samples *from, int64_t round, int64_t rows, int64_t first, int64_t count)
+{
+    const number *numbers = from->numbers + round * from->round;
+    const int64_t *order = from->order ? from->order + round * from->order_round + first : 0;
+    for (int64_t row = 0; row < rows; row++, numbers += from->row, into += count)
+        if (order)
+            for (int64_t i = 0; i < count; i++) into[i] = numbers[order[i]];
+        else
+            memcpy(into, numbers + first, count * sizeof(number));
+}
