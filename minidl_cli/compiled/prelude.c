@@ -9,6 +9,23 @@ VECTOR_OF(2) VECTOR_OF(4) VECTOR_OF(8) VECTOR_OF(16)
 #define VECTOR(n, first) (*(V##n *)&(first))
 #define ALL(n, value) ((V##n){0} + (value))
 
+/* The sum of a vector's numbers: of its halves added up. */
+static inline number SUM1(V1 x) { return x; }
+static inline number SUM2(V2 x) { return x[0] + x[1]; }
+static inline number SUM4(V4 x)
+{
+    return SUM2(__builtin_shufflevector(x, x, 0, 1) + __builtin_shufflevector(x, x, 2, 3));
+}
+static inline number SUM8(V8 x)
+{
+    return SUM4(__builtin_shufflevector(x, x, 0, 1, 2, 3) + __builtin_shufflevector(x, x, 4, 5, 6, 7));
+}
+static inline number SUM16(V16 x)
+{
+    return SUM8(__builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7)
+        + __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15));
+}
+
 #ifdef VECTOR_MATH
 /* Forms of the C library's functions that take whole vectors. */
 #define VECTOR_FUNCTION(f) __attribute__((simd("notinbranch"))) number f(number) __attribute__((const));

@@ -18,6 +18,42 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class Vector:
+    """Neighbouring numbers that one register holds.
+
+    Attributes:
+        column: the place of the first.
+        width: how many they are.
+    """
+
+    column: int
+    width: int
+
+    @property
+    def type(self) -> str:
+        """The vector's type in C."""
+        return f"V{self.width}"
+
+    def at(self, entry: str) -> str:
+        """Return the C of the vector that begins with an entry."""
+        return f"VECTOR({self.width}, {entry})"
+
+    def all(self, value: str) -> str:
+        """Return the C of a vector of the same number everywhere."""
+        return f"ALL({self.width}, {value})"
+
+
+def split(columns: int, lanes: int) -> Iterator[Vector]:
+    """Divide so many columns into vectors of at most so many lanes."""
+    column = 0
+    while column < columns:
+        while lanes > columns - column:
+            lanes //= 2
+        yield Vector(column, lanes)
+        column += lanes
+
+
+@dataclass(frozen=True)
 class Product:
     """A product of matrices, result = left · right + start, for one size and one way that they lie in memory.
 
@@ -61,14 +97,14 @@ class Product:
         yield "{"
         if self.columns > rest:
             yield f"for (int j = 0; j < {self.columns - rest}; j += {panel}) {{"
-            yield from self._panel(list(_vectors(panel, lanes)), machine)
+            yield from self._panel(list(split(panel, lanes)), machine)
             yield "}"
         if rest:
             yield f"const int j = {self.columns - rest};"
-            yield from self._panel(list(_vectors(rest, lanes)), machine)
+            yield from self._panel(list(split(rest, lanes)), machine)
         yield "}"
 
-    def _panel(self, vectors: "Sequence[_Vector]", machine: Machine) -> Iterator[str]:
+    def _panel(self, vectors: Sequence[Vector], machine: Machine) -> Iterator[str]:
         """Yield the lines for the columns from j on that these vectors hold."""
         # Each row takes as many registers for its sums; besides, a row of `right` has to fit, and a few more.
         most = max(1, machine.registers * 3 // 4 // len(vectors))
@@ -78,7 +114,7 @@ class Product:
             yield from self._rows(vectors, 0, higher, height + 1)
         yield from self._rows(vectors, higher * (height + 1), blocks - higher, height)
 
-    def _rows(self, vectors: "Sequence[_Vector]", first: int, blocks: int, height: int) -> Iterator[str]:
+    def _rows(self, vectors: Sequence[Vector], first: int, blocks: int, height: int) -> Iterator[str]:
         """Yield the lines for so many blocks of rows of the same height, from the row `first` on."""
         sums = [(row, place, vector) for row in range(height) for place, vector in enumerate(vectors)]
         yield f"for (int i = {first}; i < {first + blocks * height}; i += {height}) {{"
@@ -94,38 +130,9 @@ class Product:
             yield f"{vector.at(f'result[(i + {row}) * {self.result_row} + j + {vector.column}]')} = sum{row}_{place};"
         yield "}"
 
-    def _start(self, row: int, vector: "_Vector") -> str:
+    def _start(self, row: int, vector: Vector) -> str:
         if self.start_row is None:
             return vector.all("0")
         if self.start_column:
             return vector.at(f"start[(i + {row}) * {self.start_row} + j + {vector.column}]")
         return vector.all(f"start[(i + {row}) * {self.start_row}]")
-
-
-@dataclass(frozen=True)
-class _Vector:
-    """Neighbouring columns that one register holds, counted from j."""
-
-    column: int
-    width: int
-
-    @property
-    def type(self) -> str:
-        return f"V{self.width}"
-
-    def at(self, entry: str) -> str:
-        """Return the vector that begins with an entry."""
-        return f"VECTOR({self.width}, {entry})"
-
-    def all(self, value: str) -> str:
-        """Return a vector of the same number everywhere."""
-        return f"ALL({self.width}, {value})"
-
-
-def _vectors(columns: int, lanes: int) -> Iterator[_Vector]:
-    column = 0
-    while column < columns:
-        while lanes > columns - column:
-            lanes //= 2
-        yield _Vector(column, lanes)
-        column += lanes

@@ -98,7 +98,11 @@ class Program:
                     raise NotCompiled(f"{operation.name} reads what was there before the step")
                 temporary[block] = memory.take(sizes[block])
                 lines.append(f"char *block{block} = memory + {temporary[block]};")
-            lines += self._translator.translate(operation)
+            scratch = self._translator.scratch(operation)
+            work = memory.take(scratch)
+            lines += ["{", f"number *scratch = (number *)(memory + {work});"] if scratch else ["{"]
+            lines += [*self._translator.translate(operation), "}"]
+            memory.give_back(work, scratch)
             for block in [block for block in temporary if last_use[block] == place]:
                 memory.give_back(temporary[block], sizes[block])
         for before, after in zip(each.before, each.after, strict=True):

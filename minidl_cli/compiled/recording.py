@@ -22,6 +22,7 @@ class View:
         shape: the tensor's shape.
         strides: how many numbers lie from one to the next along each dimension.
         dtype: the type of the numbers.
+        is_whole: whether these are all the numbers of the block.
     """
 
     block: int
@@ -29,6 +30,7 @@ class View:
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     dtype: torch.dtype
+    is_whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ class Recording(TorchDispatchMode):
             self.sizes.append(storage.nbytes())
             self._kept.append(tensor)
         block = self._blocks[storage.data_ptr()]
-        return View(block, tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype)
+        is_whole = tensor.numel() * tensor.itemsize == storage.nbytes()
+        return View(block, tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype, is_whole)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))

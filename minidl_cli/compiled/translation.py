@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
 from ..errors import NotCompiled
-from .products import Machine, Product
+from .products import Machine, Product, split
 from .recording import Operation, View
 
 C_TYPES = {
@@ -81,6 +81,7 @@ class Translator:
 
     def __init__(self, machine: Machine, dtype: torch.dtype, varying: Sequence[float] = ()):
         self.machine, self.dtype, self.varying = machine, dtype, list(varying)
+        self.lanes = machine.vector_bytes // dtype.itemsize
         self.constants: list[float] = []
         self._products: dict[Product, str] = {}
 
@@ -88,6 +89,15 @@ class Translator:
         """Yield the functions that the operations written so far call."""
         for product, name in self._products.items():
             yield from product.function(name, self.machine, self.dtype.itemsize)
+
+    def scratch(self, operation: Operation) -> int:
+        """Return how many bytes an operation needs to work in, at `scratch`."""
+        if operation.name in ("log_softmax", "_log_softmax"):
+            return 2 * prod(_Columns(operation).shape) * self.dtype.itemsize
+        if operation.name not in ("bmm", "baddbmm"):
+            return 0
+        _, right = _factors(operation)
+        return prod(right.shape[1:]) * self.dtype.itemsize if _is_across(right) else 0
 
     def translate(self, operation: Operation) -> Iterator[str]:
         """Yield the lines of C that do what an operation does.
@@ -125,8 +135,11 @@ class Translator:
         """Yield loops over a result's elements."""
         if prod(result.shape) == 0:
             return
-        strides = {name: _broadcast(view, result.shape) for name, view in views.items()}
-        shape, (written, *read) = _collapsed(result.shape, [result.strides, *strides.values()])
+        strides = [result.strides, *(_broadcast(view, result.shape) for view in views.values())]
+        shape, (written, *read) = _collapsed(result.shape, strides)
+        if shape and written == [1] and all(view.is_whole for view in (result, *views.values())):
+            # What is left over after whole vectors would take as long as many of them. Blocks are padded.
+            shape = [-(-shape[0] // self.lanes) * self.lanes]
         entries = {
             name: f"{pointer(view)}[{_index(each)}]" for (name, view), each in zip(views.items(), read, strict=True)
         }
@@ -134,90 +147,56 @@ class Translator:
         yield from _nest(shape, f"{target} = {template.format(**entries, **values)};")
 
     def _sum(self, operation: Operation) -> Iterator[str]:
-        """Add up along dimensions, in the order of the memory."""
-        source, (result,) = operation.arguments["self"], operation.results
-        dims = [dim % len(source.shape) for dim in operation.arguments["dim"] or range(len(source.shape))]
-        kept = [dim for dim in range(len(source.shape)) if dim not in dims]
-        count = prod(source.shape[dim] for dim in dims)
-        strides = iter(result.strides) if len(result.shape) == len(kept) else None
-        written = [next(strides) if strides else result.strides[dim] for dim in kept]
-        shape = [source.shape[dim] for dim in kept]
-        steps = [source.strides[dim] for dim in kept]
-        inner = [source.shape[dim] for dim in dims], [source.strides[dim] for dim in dims]
-        scale = f" / {count}" if operation.name == "mean" else ""
-        source_pointer, target = pointer(source), f"{pointer(result)}[{_index(written)}]"
-        total = C_TYPES[result.dtype]
-        if inner[1] == [1]:
-            body = [
-                f"{total} sum = 0;",
-                "#pragma omp simd reduction(+:sum)",
-                f"for (int k = 0; k < {inner[0][0]}; k++) sum += {source_pointer}[{_index(steps)} + k];",
-                f"{target} = sum{scale};",
-            ]
-            yield from _nest(shape, *body, simd=False)
-        elif len(dims) == 1:
-            yield from _nest(shape, f"{target} = {source_pointer}[{_index(steps)}];")
-            yield f"for (int k = 1; k < {count}; k++) {{"
-            yield from _nest(shape, f"{target} += {source_pointer}[{_index(steps)} + k * {inner[1][0]}];")
-            yield "}"
-            if scale:
-                yield from _nest(shape, f"{target} = {target}{scale};")
-        else:
-            raise NotCompiled(f"{operation.name} over dimensions {dims}")
+        """Add up along a dimension, and divide by its length for a mean."""
+        source, (result,) = _Columns(operation), operation.results
+        total = source.entry(result)
+        scale = f" / {source.count}" if operation.name == "mean" else ""
+        if source.step == 1 and result.dtype == self.dtype == source.view.dtype:
+            yield from _nest(source.shape, f"{total} = ({self._row_sum(source)}){scale};", simd=False)
+            return
+        yield from _nest(source.shape, f"{total} = 0;")
+        yield from source.each(f"{total} += {source.entry()};")
+        if scale:
+            yield from _nest(source.shape, f"{total} = {total}{scale};")
+
+    def _row_sum(self, source: "_Columns") -> str:
+        """Return the C of the sum over numbers that lie side by side: vectors first, which are then added up."""
+        vectors: dict[int, list[str]] = {}
+        for vector in split(source.count, self.lanes):
+            vectors.setdefault(vector.width, []).append(vector.at(source.entry(k=str(vector.column))))
+        return " + ".join(f"SUM{width}({' + '.join(each)})" for width, each in vectors.items())
 
     def _max(self, operation: Operation) -> Iterator[str]:
-        """Find the largest element along a dimension, and its place."""
-        source, (values, places) = operation.arguments["self"], operation.results
-        if operation.arguments["keepdim"]:
-            raise NotCompiled("max with keepdim")
-        dim = operation.arguments["dim"] % len(source.shape)
-        kept = [each for each in range(len(source.shape)) if each != dim]
-        shape, steps = [source.shape[each] for each in kept], [source.strides[each] for each in kept]
-        entry = f"{pointer(source)}[{_index(steps)}"
-        best = f"{pointer(values)}[{_index(values.strides)}]"
-        place = f"{pointer(places)}[{_index(places.strides)}]"
-        yield from _nest(shape, f"{best} = {entry}];", f"{place} = 0;")
-        yield f"for (int k = 1; k < {source.shape[dim]}; k++) {{"
-        new = f"{C_TYPES[source.dtype]} new = {entry} + k * {source.strides[dim]}];"
-        larger = "int larger = new > old || (new != new && old == old);"
-        old = f"{C_TYPES[source.dtype]} old = {best};"
-        yield from _nest(shape, new, old, larger, f"{best} = larger ? new : old;", f"{place} = larger ? k : {place};")
-        yield "}"
+        """Find the largest number along a dimension, and its place; NaN is larger than all."""
+        source, (values, places) = _Columns(operation), operation.results
+        most, place, entry = source.entry(values), source.entry(places), source.entry()
+        yield from _nest(source.shape, f"{most} = {source.entry(k='0')}; {place} = 0;")
+        larger = f"{entry} > {most} || ({entry} != {entry} && {most} == {most})"
+        yield from source.each(f"if ({larger}) {{ {most} = {entry}; {place} = k; }}")
 
     def _log_softmax(self, operation: Operation) -> Iterator[str]:
-        """Take from each column of numbers the logarithm of the sum of their exponentials."""
-        source, (result,) = operation.arguments["self"], operation.results
-        dim = operation.arguments["dim"] % len(source.shape)
-        kept = [each for each in range(len(source.shape)) if each != dim]
-        shape, steps = [source.shape[each] for each in kept], [source.strides[each] for each in kept]
-        written = [result.strides[each] for each in kept]
-        entry = f"{pointer(source)}[{_index(steps)} + k * {source.strides[dim]}]"
-        target = f"{pointer(result)}[{_index(written)} + k * {result.strides[dim]}]"
-        total = C_TYPES[source.dtype]
-        loop = f"for (int k = 0; k < {source.shape[dim]}; k++)"
-        body = [
-            f"{total} most = {entry.replace('+ k *', '+ 0 *')}, sum = 0;",
-            f"{loop} most = {entry} > most || {entry} != {entry} ? {entry} : most;",
-            f"{loop} sum += FUNCTION(exp)({entry} - most);",
-            f"{total} shift = most + FUNCTION(log)(sum);",
-            f"{loop} {target} = {entry} - shift;",
-        ]
-        yield from _nest(shape, *body)
+        """Take from each number the logarithm of the sum of the exponentials along a dimension."""
+        source, (result,) = _Columns(operation), operation.results
+        most, total = (f"scratch[{part * prod(source.shape)} + {source.place}]" for part in range(2))
+        entry = source.entry()
+        yield from _nest(source.shape, f"{most} = {source.entry(k='0')}; {total} = 0;")
+        # The largest of them, without which the exponentials might overflow. NaN stays NaN.
+        yield from source.each(f"{most} = {entry} <= {most} ? {most} : {entry};")
+        yield from source.each(f"{total} += FUNCTION(exp)({entry} - {most});")
+        yield from _nest(source.shape, f"{most} += FUNCTION(log)({total});")
+        yield from source.each(f"{source.entry(result, k='k')} = {entry} - {most};")
 
     def _product(self, operation: Operation) -> Iterator[str]:
         """Multiply the matrices of a batch (here of one round, or of its two copies)."""
-        given, (result,) = operation.arguments, operation.results
-        start, left, right = given["self"], given.get("batch1"), given.get("batch2")
-        if operation.name == "bmm":
-            start, left, right = None, given["self"], given["mat2"]
-        elif given["beta"] != 1 or given["alpha"] != 1:
+        given, (result,), (left, right) = operation.arguments, operation.results, _factors(operation)
+        start = given["self"] if operation.name == "baddbmm" else None
+        if start and (given["beta"] != 1 or given["alpha"] != 1):
             raise NotCompiled("baddbmm with factors has no translation to C")
         if {left.dtype, right.dtype, result.dtype} != {self.dtype} or result.strides[2] != 1:
             raise NotCompiled(f"{operation.name} of such matrices has no translation to C")
         batch, rows, columns = result.shape
         inner, (right_batch, right_row, right_column) = left.shape[2], right.strides
         start_batch, start_row, start_column = (0, None, 0) if start is None else _broadcast(start, result.shape)
-        right_is_turned = right_column != 1 and columns > 1
         if start_column not in (0, 1):
             raise NotCompiled("baddbmm of such matrices has no translation to C")
         product = Product(
@@ -225,7 +204,7 @@ class Translator:
             result_row=result.strides[1],
             left_row=left.strides[1],
             left_column=left.strides[2],
-            right_row=columns if right_is_turned else right_row,
+            right_row=columns if _is_across(right) else right_row,
             start_row=start_row,
             start_column=start_column,
         )
@@ -233,14 +212,11 @@ class Translator:
         for index in range(batch):
             begin = "0" if start is None else pointer(start, index * start_batch)
             matrix = pointer(right, index * right_batch)
-            yield "{"
-            if right_is_turned:
-                yield f"number turned[{inner * columns}] __attribute__((aligned(64)));"
-                yield f"turn(turned, {matrix}, {inner}, {columns}, {right_row}, {right_column});"
-                matrix = "turned"
+            if _is_across(right):
+                yield f"turn(scratch, {matrix}, {inner}, {columns}, {right_row}, {right_column});"
+                matrix = "scratch"
             yield f"{name}({pointer(result, index * result.strides[0])}, {pointer(left, index * left.strides[0])},"
             yield f"    {matrix}, {begin});"
-            yield "}"
 
     def _stack(self, operation: Operation) -> Iterator[str]:
         tensors, (result,) = operation.arguments["tensors"], operation.results
@@ -259,7 +235,7 @@ class Translator:
         self.constants.append(float(value))
         return f"c[{len(self.constants) - 1}]"
 
-    _writers: dict[str, Callable[["Translator", Operation], Iterator[str]]] = {
+    _writers: ClassVar[dict[str, Callable[["Translator", Operation], Iterator[str]]]] = {
         "baddbmm": _product,
         "bmm": _product,
         "clamp": _clamp,
@@ -275,6 +251,66 @@ class Translator:
 def pointer(view: View, further: int = 0) -> str:
     """Return the C of a pointer to a view's first number, or to one that lies further on."""
     return f"(({C_TYPES[view.dtype]} *)block{view.block} + {view.offset + further})"
+
+
+class _Columns:
+    """What an operation looks at along one dimension: a column of numbers for each place in the others.
+
+    Attributes:
+        view: where all the numbers lie.
+        shape: the sizes of the other dimensions.
+        count: the length of a column.
+        step: how many numbers lie from one of a column to the next.
+        place: the C of the number of a column, given its place i0, i1, … in the other dimensions.
+
+    Raises:
+        NotCompiled: it looks along several dimensions.
+    """
+
+    def __init__(self, operation: Operation):
+        self.view: View = operation.arguments["self"]
+        dims = operation.arguments["dim"]
+        (self._dim,) = dims if isinstance(dims, list | tuple) and len(dims) == 1 else [dims]
+        if not isinstance(self._dim, int):
+            raise NotCompiled(f"{operation.name} along the dimensions {dims} has no translation to C")
+        self._dim %= len(self.view.shape)
+        self.shape = self._others(self.view.shape)
+        self.count, self.step = self.view.shape[self._dim], self.view.strides[self._dim]
+        self.place = _index([prod(self.shape[place + 1 :]) for place in range(len(self.shape))])
+
+    def entry(self, of: View | None = None, k: str | None = None) -> str:
+        """Return the C of a column's number k.
+
+        Args:
+            of: what to take it from: the numbers looked at, or a result, which may have only one for each column.
+            k: the number's place in the column, by default the variable k; None for a result of one number.
+        """
+        view = of or self.view
+        k = k or ("k" if of is None else "0")
+        has_columns = len(view.shape) == len(self.view.shape)
+        strides = self._others(view.strides) if has_columns else view.strides
+        further = f" + {k} * {view.strides[self._dim]}" if has_columns else ""
+        return f"{pointer(view)}[{_index(strides)}{further}]"
+
+    def each(self, statement: str) -> Iterator[str]:
+        """Yield the loops that do something with the number k of every column, for one k after the other."""
+        yield f"for (int k = 0; k < {self.count}; k++) {{"
+        yield from _nest(self.shape, statement)
+        yield "}"
+
+    def _others(self, sizes: Sequence[int]) -> list[int]:
+        return [*sizes[: self._dim], *sizes[self._dim + 1 :]]
+
+
+def _factors(operation: Operation) -> tuple[View, View]:
+    names = ("batch1", "batch2") if operation.name == "baddbmm" else ("self", "mat2")
+    left, right = (operation.arguments[name] for name in names)
+    return left, right
+
+
+def _is_across(right: View) -> bool:
+    """Tell whether the numbers of a row of a right factor do not lie side by side."""
+    return right.strides[2] != 1 and right.shape[2] > 1
 
 
 def _broadcast(view: View, shape: Sequence[int]) -> tuple[int, ...]:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,12 +13,10 @@ from ..compiled.program import Pass, Piece, Program
 from ..compiled.recording import Recording
 from ..compiled.translation import C_TYPES, Translator
 from ..config.schema import Config
-from ..errors import NotCompiled
 from ..randomness import generator
 from ..runs.metrics import Numbers
 from .build import Task, build
 from .measures import MEASURES, Measures
-from .samples import Samples
 from .step import Step
 from .trainer import Trainer
 
@@ -155,7 +152,7 @@ class CompiledTrainer(Trainer):
     def __init__(self, task: Task, seeds: Sequence[int], compiled: CompiledStep):
         super().__init__(task, seeds)
         self.compiled, self.task = compiled, task
-        self._memory = torch.empty(compiled.memory + 64, dtype=torch.uint8)
+        self._memory = torch.zeros(compiled.memory + 64, dtype=torch.uint8)
 
     def _train(self, lr: float) -> dict[str, Numbers]:
         samples, size = self.samples["train"], self.step.size
