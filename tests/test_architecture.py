@@ -25,6 +25,7 @@ FLOORS = {
     "data": 3,
     "nn": 3,
     "optim": 3,
+    "compiled": 3,
     "display": 2,
     "runs": 2,
     "registry": 2,

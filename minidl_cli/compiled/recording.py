@@ -61,7 +61,7 @@ class Operation:
 LIKE = ("zeros_like", "ones_like", "empty_like", "new_empty", "new_zeros")
 
 
-class Recording(TorchDispatchMode):
+class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """A context that records the operations within it.
 
     Attributes:
@@ -70,7 +70,7 @@ class Recording(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.operations: list[Operation] = []
         self.sizes: list[int] = []
         self._blocks: dict[int, int] = {}
@@ -86,7 +86,7 @@ class Recording(TorchDispatchMode):
             self._kept.append(tensor)
         block = self._blocks[storage.data_ptr()]
         is_whole = tensor.numel() * tensor.itemsize == storage.nbytes()
-        return View(block, tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype, is_whole)
+        return View(block, int(tensor.storage_offset()), tuple(tensor.shape), tensor.stride(), tensor.dtype, is_whole)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))

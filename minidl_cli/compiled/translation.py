@@ -320,7 +320,7 @@ def _broadcast(view: View, shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(0 if size == 1 else stride for size, stride in zip(sizes, strides, strict=True))
 
 
-def _collapsed(shape: Sequence[int], strides: list[Sequence[int]]) -> tuple[list[int], list[list[int]]]:
+def _collapsed(shape: Sequence[int], strides: Sequence[Sequence[int]]) -> tuple[list[int], list[list[int]]]:
     """Join neighbouring dimensions that lie in one row in all operands."""
     sizes: list[int] = []
     kept: list[list[int]] = [[] for _ in strides]

@@ -49,6 +49,10 @@ class TrainingOptions(StrictModel):
         None, description="When a round stops by itself and keeps its best weights; needs a validation part."
     )
     dtype: Literal["float32", "float64"] = Field("float32", description="The type of all numbers in the network.")
+    compiled: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="Whether steps are translated to C, which is faster: where that is possible, always, or never.",
+    )
     log_every: PositiveInt = Field(1, description="Test and log only every so many epochs, and the last.")
 
     def is_logged(self, epoch: int) -> bool:

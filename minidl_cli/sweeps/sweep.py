@@ -17,6 +17,7 @@ from ..runs.environment import environment
 from ..runs.folder import DEFAULT_RUNS_DIR, VARIANTS, Run
 from ..runs.metrics import MetricsLog
 from ..training.build import build, variants
+from ..training.compiled import CompiledStep, compiled_step
 from ..training.exactness import warn_of_inexact_products
 from ..training.memory import physical_memory
 from ..training.trainer import EpochRecord, Round
@@ -123,7 +124,8 @@ def start(
         return _RoundsJob(planned, Run.create(runs_dir, config.name, planned.files()))
     found = variants(config)
     all_planned = _plan_variants(found, workers, chunk)
-    files = _files(config, max(planned.plan.workers for planned in all_planned))
+    kinds = ", or ".join(dict.fromkeys(planned.steps for planned in all_planned))
+    files = _files(config, max(planned.plan.workers for planned in all_planned), kinds)
     for variant, planned in zip(found, all_planned, strict=True):
         files |= {f"{VARIANTS}/{variant.folder}/{name}": text for name, text in planned.files().items()}
     run = Run.create(runs_dir, config.name, files)
@@ -143,9 +145,17 @@ def _plan_variants(found: Sequence[Variant], workers: int | None, chunk: int | N
     return planned
 
 
-def _files(config: Config, workers: int) -> dict[str, str]:
-    found = environment(__version__, "cpu", workers)
+def _files(config: Config, workers: int, steps: str) -> dict[str, str]:
+    found = environment(__version__, "cpu", workers) | {"steps": steps}
     return {"config.yaml": to_yaml(config.resolved()), "environment.json": json.dumps(found, indent=2) + "\n"}
+
+
+def _steps(config: Config) -> str:
+    """Say who takes the steps of a training."""
+    if config.framework == "torch":
+        return "PyTorch's modules and optimizers"
+    step = compiled_step(config)
+    return f"compiled by {step.compiler}" if isinstance(step, CompiledStep) else f"PyTorch's operations: {step}"
 
 
 class _Planned:
@@ -157,9 +167,10 @@ class _Planned:
         self._check_memory()
         self._check_shapes()
         self._warn_of_lone_batch()
+        self.steps = _steps(config)
 
     def files(self) -> dict[str, str]:
-        return _files(self.config, self.plan.workers)
+        return _files(self.config, self.plan.workers, self.steps)
 
     def _check_memory(self) -> None:
         config, training = self.config, self.plan.memory(self.task).total

@@ -17,13 +17,12 @@ from ..errors import TrainingError
 from ..reference.torch_modules import check_counterparts
 from ..reference.torch_trainer import TorchTrainer
 from ..training.build import Task, build
+from ..training.compiled import make_trainer
 from ..training.memory import Memory, estimate, vector_bytes
-from ..training.trainer import EpochRecord, Round, Trainer
+from ..training.trainer import EpochRecord, Round
 
 Chunk = Sequence[int]
 Event = EpochRecord | Round
-
-TRAINERS = {"minidl": Trainer, "torch": TorchTrainer}
 
 # What one core keeps close at hand.
 CACHE_BYTES = 2**20
@@ -151,7 +150,7 @@ class Workers:
 
 
 def _train_chunk(config: Config, chunk: Chunk) -> Iterator[Event]:
-    trainer = TRAINERS[config.framework](build(config), chunk)
+    trainer = TorchTrainer(build(config), chunk) if config.framework == "torch" else make_trainer(config, chunk)
     yield from trainer.epochs()
     yield from trainer.rounds()
 

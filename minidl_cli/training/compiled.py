@@ -1,71 +1,87 @@
-"""Training with compiled steps: what layers, loss and optimizer do to one round, recorded and translated to C."""
+"""Training with compiled steps: what the layers, the loss and the optimizer do to one round, repeated by C."""
 
 import ctypes
-from collections.abc import Iterator, Sequence
-from math import prod
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from math import ceil, prod
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..compiled.library import find_compiler
-from ..compiled.program import Pass, Piece, Program
+from ..compiled.program import ALIGNMENT, Pass, Piece, Program
 from ..compiled.recording import Recording
 from ..compiled.translation import C_TYPES, Translator
 from ..config.schema import Config
+from ..errors import MinidlWarning, NotCompiled
 from ..randomness import generator
 from ..runs.metrics import Numbers
 from .build import Task, build
 from .measures import MEASURES, Measures
+from .samples import epoch_order
 from .step import Step
 from .trainer import Trainer
 
-# The samples of one batch of an evaluation.
+# The samples of one batch of an evaluation: their activations stay in the processor's first cache.
 EVALUATION_SIZE = 64
 
 
 class CompiledStep:
-    """The compiled training step and evaluation of a config.
+    """The training step and the evaluation of a config, for one round after the other, in C.
 
     Args:
         config: what is trained.
+
+    Attributes:
+        compiler: what the compiler says of itself.
+        memory: the bytes that the programs need to work in.
+        constants: the numbers in them, `[constants]`.
 
     Raises:
         NotCompiled: there is no compiler, or something that the config asks for has no translation.
     """
 
     def __init__(self, config: Config):
-        compiler = find_compiler()
-        self.compiler = compiler.version
+        self._compiler = find_compiler()
+        self.compiler = self._compiler.version
         task = build(config)
-        self.dtype, step = task.dtype, Step(task)
+        self.dtype = task.dtype
         task.network.allocate(1, task.dtype)
         task.optimizer.start(task.network.values)
-        # Numbers that nothing else is.
-        stand_ins = [0.5772156649015329 + place for place, _ in enumerate(task.optimizer.scalars(1.0, 1))]
-        translator = Translator(compiler.machine, task.dtype, stand_ins)
-        sizes, options = task.sizes, task.config.training
-        samples = min(options.batches(sizes["train"]) * options.batch_size, sizes["train"])
+        # Numbers that nothing else in a step is.
+        stand_ins = tuple(0.5772156649015329 + place for place, _ in enumerate(task.optimizer.scalars(1.0, 1)))
+        translator = Translator(self._compiler.machine, task.dtype, stand_ins)
+        sizes, step = task.sizes, Step(task)
+        trained = epoch_order(task.config.training, sizes["train"], [0], 1).shape[1]
+        judged = [size for name, size in sizes.items() if name != "train"]
+        steps = [_record_step(task, step, width, stand_ins) for width in _widths([trained], step.size)]
+        evaluations = [_record_evaluation(task, width) for width in _widths(judged, EVALUATION_SIZE)]
         pieces = list(_pieces(task))
-        training = [_record_step(step, task, width, stand_ins) for width in _widths([samples], step.size)]
-        tested = [size for name, size in sizes.items() if name != "train"]
-        judging = [_record_evaluation(task, width) for width in _widths(tested, EVALUATION_SIZE)]
-        programs = [Program("train", translator, training, pieces), Program("judge", translator, judging, pieces)]
+        programs = [Program("train", translator, steps, pieces), Program("judge", translator, evaluations, pieces)]
         self.memory = max(program.memory for program in programs)
-        source = "\n".join([*translator.functions(), *(program.source for program in programs)])
-        self.library = compiler.load(source, C_TYPES[task.dtype])
         self.constants = torch.tensor(translator.constants, dtype=task.dtype)
+        self._source = "\n".join([*translator.functions(), *(program.source for program in programs)])
+
+    @cached_property
+    def library(self) -> ctypes.CDLL:
+        """The programs `train` and `judge`, compiled when they are first asked for.
+
+        Raises:
+            NotCompiled: the compiler fails.
+        """
+        return self._compiler.load(self._source, C_TYPES[self.dtype])
 
 
 def _widths(sizes: Sequence[int], whole: int) -> list[int]:
-    """Return the widths of the batches of parts of these sizes, the whole ones first."""
+    """Return the widths of the batches that parts of these sizes are divided into, the whole one first."""
     whole = min(whole, max(sizes))
-    rests = {size % whole for size in sizes} - {0}
-    return [whole, *sorted(rests)]
+    return [whole, *sorted({size % whole for size in sizes} - {0})]
 
 
 def _pieces(task: Task) -> Iterator[Piece]:
-    """Yield the pieces of a round's state: parameters, the optimizer's state in the same layout, and buffers."""
+    """Yield the pieces of a round's state: of the parameters, of the optimizer's vectors, and the buffers."""
     vectors = 1 + len(task.optimizer.state)
     for vector in range(vectors):
         begin = 0
@@ -82,7 +98,7 @@ def _state(task: Task) -> list[Tensor]:
 
 
 @torch.inference_mode()
-def _record_step(step: Step, task: Task, width: int, scalars: Sequence[float]) -> Pass:
+def _record_step(task: Task, step: Step, width: int, scalars: tuple[float, ...]) -> Pass:
     network = task.network
     network.train()
     network.draw_noise(width, [generator(0, "noise", 1)])
@@ -93,7 +109,7 @@ def _record_step(step: Step, task: Task, width: int, scalars: Sequence[float]) -
     inputs = [recording.view(tensor) for tensor in (x, target, *network.drawn_noise())]
     with recording:
         step.differentiate(x, target, output, 0)
-        task.optimizer.update(network.values, network.gradients, tuple(scalars))
+        task.optimizer.update(network.values, network.gradients, scalars)
         sums = task.judge.sums(output, target)
     after = [recording.view(tensor) for tensor in _state(task)]
     return Pass(recording, width, inputs, before, after, [recording.view(sums[name]) for name in MEASURES])
@@ -111,69 +127,80 @@ def _record_evaluation(task: Task, width: int) -> Pass:
     return Pass(recording, width, inputs, state, state, [recording.view(sums[name]) for name in MEASURES])
 
 
-def _batch(task: Task, width: int) -> tuple[Tensor, Tensor]:
-    """Return inputs and targets of any values."""
-    widths = task.network.widths
-    inputs, targets = (torch.zeros(1, features, width, dtype=task.dtype) for features in (widths[0], widths[-1]))
-    return inputs, targets
+def _batch(task: Task, width: int) -> list[Tensor]:
+    """Return inputs and targets for one round, of whatever values."""
+    return [torch.zeros(1, task.network.widths[end], width, dtype=task.dtype) for end in (0, -1)]
 
 
 class _Samples(ctypes.Structure):
     """`struct samples` of prelude.c."""
 
-    _fields_ = [
+    _fields_ = (
         ("numbers", ctypes.c_void_p),
         ("order", ctypes.c_void_p),
         ("round", ctypes.c_int64),
         ("row", ctypes.c_int64),
         ("order_round", ctypes.c_int64),
-    ]
+    )
 
     @classmethod
     def of(cls, numbers: Tensor, order: Tensor | None = None) -> "_Samples":
-        """Describe numbers `[1 or rounds, rows, samples]`, and the order in which they are taken, `[rounds, n]`."""
-        rounds, rows, samples = numbers.shape
+        """Describe numbers `[1 or rounds, rows, samples]`, taken in an order `[rounds, n]`, or as they stand."""
         places = (None, 0) if order is None else (order.data_ptr(), order.stride(0))
-        return cls(numbers.data_ptr(), places[0], rows * samples if rounds > 1 else 0, samples, places[1])
+        return cls(numbers.data_ptr(), places[0], numbers.stride(0) * (len(numbers) > 1), numbers.stride(1), places[1])
 
 
 class CompiledTrainer(Trainer):
-    """The same training by compiled steps.
+    """The same training, by compiled steps.
 
-    Numbers differ from those of PyTorch's operations in the last digits, but no longer by what is stacked: each round
-    goes through the same instructions on its own.
+    The numbers differ from those of PyTorch's operations in their last digits. What is stacked makes no difference at
+    all: each round goes through the same instructions on its own.
 
     Args:
         task: what to train.
         seeds: the seeds of the rounds, all different.
-        compiled: its compiled step.
+        compiled: the compiled step of the task's config.
     """
 
     def __init__(self, task: Task, seeds: Sequence[int], compiled: CompiledStep):
         super().__init__(task, seeds)
-        self.compiled, self.task = compiled, task
-        self._memory = torch.zeros(compiled.memory + 64, dtype=torch.uint8)
+        self._compiled = compiled
+        # Zeros: what pads the blocks is computed with, too, and denormal numbers would take long.
+        self._memory = torch.zeros(compiled.memory + ALIGNMENT, dtype=torch.uint8)
+        self._bind()
+
+    def _bind(self) -> None:
+        """Look up where the rounds' state lies."""
+        rounds, pointers = len(self.stack), []
+        for vector in (self.network.values, *self.optimizer.state.values()):
+            pointer = vector.data_ptr()
+            for _, parameter in self.network.named_parameters():
+                pointers.append(pointer)
+                pointer += rounds * prod(parameter.shape) * vector.itemsize
+        pointers += [buffer.value.data_ptr() for _, buffer in self.network.named_buffers()]
+        self._pieces = (ctypes.c_void_p * len(pointers))(*pointers)
+
+    def _rebuild(self, rounds: list[int]) -> None:
+        super()._rebuild(rounds)
+        self._bind()
 
     def _train(self, lr: float) -> dict[str, Numbers]:
-        samples, size = self.samples["train"], self.step.size
-        measures = Measures(len(self.stack))
+        samples, measures = self.samples["train"], Measures(len(self.stack))
         noise = [generator(seed, "noise", self.epoch) for seed in self.stack]
-        for order in torch.split(self.order(self.epoch), samples.block_size(size), dim=1):
+        for order in torch.split(self.order(self.epoch), samples.block_size(self.step.size), dim=1):
             count = order.shape[1]
             self.network.draw_noise(count, noise)
             drawn = [_Samples.of(numbers) for numbers in self.network.drawn_noise()]
             inputs = [_Samples.of(samples.inputs, order), _Samples.of(samples.targets, order), *drawn]
-            measures.add(count, self._run(self.compiled.library.train, inputs, count, self._scalars(lr, count)))
+            measures.add(count, self._call(self._compiled.library.train, inputs, count, self._scalars(lr, count)))
         return measures.means("train")
 
     def _scalars(self, lr: float, samples: int) -> Tensor:
-        """Count the steps of so many samples, and return the optimizer's scalars for them, `[steps, scalars]`."""
-        steps = -(-samples // self.step.size)
-        optimizer = self.optimizer
-        optimizer.steps += steps
-        first = optimizer.steps - steps + 1
-        scalars = [optimizer.scalars(lr, step) for step in range(first, first + steps)]
-        return torch.tensor(scalars, dtype=self.compiled.dtype)
+        """Count the steps that so many samples take, and return the optimizer's scalars, `[steps, scalars]`."""
+        first, steps = self.optimizer.steps + 1, ceil(samples / self.step.size)
+        self.optimizer.steps += steps
+        scalars = [self.optimizer.scalars(lr, step) for step in range(first, first + steps)]
+        return torch.tensor(scalars, dtype=self._compiled.dtype)
 
     def _measure(self) -> dict[str, Numbers]:
         metrics: dict[str, Numbers] = {}
@@ -181,30 +208,57 @@ class CompiledTrainer(Trainer):
             if name != "train":
                 measures = Measures(len(self.stack))
                 inputs = [_Samples.of(part.inputs), _Samples.of(part.targets)]
-                measures.add(len(part), self._run(self.compiled.library.judge, inputs, len(part), None))
+                measures.add(len(part), self._call(self._compiled.library.judge, inputs, len(part), torch.empty(0)))
                 metrics |= measures.means(name)
         return metrics
 
-    def _run(self, function: Any, inputs: Sequence[_Samples], count: int, scalars: Tensor | None) -> dict[str, Tensor]:
-        """Call a compiled function on so many samples, and return the sums of the measures, each `[rounds]`."""
-        rounds, item = len(self.stack), self.compiled.dtype.itemsize
-        pointers = []
-        for vector in (self.network.values, *self.optimizer.state.values()):
-            place = vector.data_ptr()
-            for _, parameter in self.network.named_parameters():
-                pointers.append(place)
-                place += rounds * prod(parameter.shape) * item
-        pointers += [buffer.value.data_ptr() for _, buffer in self.network.named_buffers()]
+    def _call(
+        self, program: Callable[..., Any], inputs: Sequence[_Samples], count: int, scalars: Tensor
+    ) -> dict[str, Tensor]:
+        """Call a program on so many samples, and return each measure, added up over them, `[rounds]`."""
+        rounds = len(self.stack)
         sums = torch.zeros(rounds, len(MEASURES), dtype=torch.float64)
-        memory = -(-self._memory.data_ptr() // 64) * 64
-        function(
+        program(
             ctypes.c_int64(rounds),
-            (ctypes.c_void_p * len(pointers))(*pointers),
+            self._pieces,
             (_Samples * len(inputs))(*inputs),
             ctypes.c_int64(count),
-            ctypes.c_void_p(self.compiled.constants.data_ptr()),
-            ctypes.c_void_p(None if scalars is None else scalars.data_ptr()),
+            ctypes.c_void_p(self._compiled.constants.data_ptr()),
+            ctypes.c_void_p(scalars.data_ptr()),
             ctypes.c_void_p(sums.data_ptr()),
-            ctypes.c_void_p(memory),
+            ctypes.c_void_p(ceil(self._memory.data_ptr() / ALIGNMENT) * ALIGNMENT),
         )
         return dict(zip(MEASURES, sums.T, strict=True))
+
+
+def compiled_step(config: Config) -> CompiledStep | str:
+    """Return the compiled step of a config, or why PyTorch's operations take its place.
+
+    Raises:
+        InputError: the config asks for a compiled step, and there is none.
+    """
+    if config.training.compiled == "never":
+        return "as the config says"
+    try:
+        return CompiledStep(config)
+    except NotCompiled as error:
+        if config.training.compiled == "always":
+            raise config.error(("training", "compiled"), f"the steps cannot be compiled: {error}") from error
+        return str(error)
+
+
+def make_trainer(config: Config, seeds: Sequence[int]) -> Trainer:
+    """Return the trainer of the rounds with these seeds: one by compiled steps, if that is possible and asked for.
+
+    Raises:
+        InputError: the config asks for a compiled step, and there is none.
+    """
+    step = compiled_step(config)
+    if isinstance(step, CompiledStep):
+        try:
+            step.library  # noqa: B018
+        except NotCompiled as error:
+            warnings.warn(f"training goes on without compiled steps: {error}", MinidlWarning, stacklevel=2)
+        else:
+            return CompiledTrainer(build(config), seeds, step)
+    return Trainer(build(config), seeds)

@@ -17,7 +17,7 @@ from minidl_cli.training.build import load_config, registry
 TOP = "name, seed, data, data_seed, model, init, loss, optimizer, training, framework, sweep"
 IN_TRAINING = (
     "epochs, batch_size, shuffle, drop_last, schedule, accumulate, clip_norm, validation, early_stopping, "
-    "dtype, log_every"
+    "dtype, compiled, log_every"
 )
 IN_DISC = "train, test, inside_label, target_values, radius"
 
@@ -46,6 +46,7 @@ def test_defaults(base_with: Any, load_text: Any):
         "shuffle": True,
         "drop_last": False,
         "dtype": "float32",
+        "compiled": "auto",
         "log_every": 1,
         "schedule": "constant",
         "accumulate": 1,
