@@ -62,6 +62,9 @@ ELEMENTWISE = {
     "ones_like": "1",
 }
 
+# The multiplications of a matrix product up to which no more than the sizes known beforehand makes it fast.
+LARGEST_PRODUCT = 4_000_000
+
 # They only take memory.
 SILENT = ("empty", "empty_like", "new_empty")
 
@@ -195,6 +198,8 @@ class Translator:
         if {left.dtype, right.dtype, result.dtype} != {self.dtype} or result.strides[2] != 1:
             raise NotCompiled(f"{operation.name} of such matrices has no translation to C")
         batch, rows, columns = result.shape
+        if rows * columns * left.shape[2] > LARGEST_PRODUCT:
+            raise NotCompiled("PyTorch is better at products of matrices this large")
         inner, (right_batch, right_row, right_column) = left.shape[2], right.strides
         start_batch, start_row, start_column = (0, None, 0) if start is None else _broadcast(start, result.shape)
         if start_column not in (0, 1):

@@ -21,7 +21,8 @@ class Moments:
         θ ← θ − lr · m̂ / (√v̂ + eps)
 
     They start at 0, so at step n they are divided by the sum of their weights: m̂ = m / (1 − β₁ⁿ), v̂ = v / (1 − β₂ⁿ).
-    With c = √(1 − β₂ⁿ) the last line is θ ← θ − lr · c / (1 − β₁ⁿ) · m / (√v + c · eps), which takes fewer passes.
+    With c = √(1 − β₂ⁿ) the last line is θ ← θ − lr · c / (1 − β₁ⁿ) · m / (√v + c · eps), which takes fewer passes,
+    as does the first as m ← m + (1 − β₁) · (g − m).
     With amsgrad, the largest v so far takes the place of v.
 
     Args:

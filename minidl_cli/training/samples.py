@@ -68,8 +68,9 @@ def epoch_order(options: TrainingOptions, size: int, seeds: Sequence[int], epoch
         The numbers of the samples, `[rounds, samples]`.
     """
     if options.shuffle:
-        orders = [torch.randperm(size, generator=generator(seed, "order", epoch)) for seed in seeds]
-        order = torch.stack(orders)
+        order = torch.empty(len(seeds), size, dtype=torch.int64)
+        for row, seed in zip(order, seeds, strict=True):
+            torch.randperm(size, generator=generator(seed, "order", epoch), out=row)
     else:
         order = torch.arange(size).expand(len(seeds), size)
     return order[:, : options.batches(size) * options.batch_size]

@@ -44,7 +44,7 @@ class Step:
     def _differentiate_batch(self, x: Tensor, target: Tensor, output: Tensor, first: int) -> None:
         self.network.select_noise(first, first + x.shape[2])
         found = self.network.forward(x)
-        self.network.backward(self.loss.backward(found, target))
+        self.network.backward_parameters(self.loss.backward(found, target))
         output.copy_(found)
 
     def _differentiate_joined(self, x: Tensor, target: Tensor, output: Tensor, first: int) -> None:

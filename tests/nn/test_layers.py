@@ -305,6 +305,18 @@ def test_backward_twice_after_one_forward_gives_the_same(case: LayerCase) -> Non
     assert all(torch.equal(one, two) for one, two in zip(first, second, strict=True))
 
 
+@every_layer_and_shape
+def test_leaving_out_the_gradient_of_the_input_changes_no_other(case: LayerCase, shape: tuple[int, int, int]) -> None:
+    network, x, grad = problem(case, shape)
+    network.forward(x)
+    network.backward(grad)
+    expected, grad_before = network.gradients.clone(), grad.clone()
+    network.gradients.fill_(torch.nan)
+    network.backward_parameters(grad)
+    assert torch.equal(network.gradients, expected)
+    assert torch.equal(grad, grad_before)
+
+
 @every_layer
 def test_gradients_are_written_into_their_views(case: LayerCase) -> None:
     network, x, grad = problem(case, (3, 5, 7))

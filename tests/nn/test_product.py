@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from minidl_cli.nn import product as product_module
 from minidl_cli.nn.product import affine, matmul, stacking_is_exact
 
 # Rows, inner, columns.
@@ -24,6 +25,8 @@ SIZES = [
     (13, 33, 7),
     (2, 25, 3),
     (64, 1, 9),
+    (161, 163, 165),
+    (400, 107, 101),
 ]
 every_size = pytest.mark.parametrize("size", SIZES, ids=str)
 both_types = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
@@ -52,10 +55,10 @@ def test_values_are_those_of_pytorch(size: tuple[int, int, int], rounds: int, is
     rows, inner, columns = size
     a = factor(rounds, rows, inner, 0, torch.float64, is_transposed[0])
     b = factor(rounds, inner, columns, 1, torch.float64, is_transposed[1])
-    bias = normal(rounds, rows, seed=2)
+    bias = normal(rounds, rows, 1, seed=2)
     expected = torch.stack([torch.einsum("ij,jk->ik", a[i], b[i]) for i in range(rounds)])
     assert_close(matmul(a, b), expected)
-    assert_close(affine(a, b, bias), expected + bias.unsqueeze(2))
+    assert_close(affine(a, b, bias), expected + bias)
 
 
 @every_size
@@ -88,7 +91,7 @@ def test_a_lone_product_has_the_bits_that_it_has_in_a_stack(
     rows, inner, columns = size
     a = factor(rounds, rows, inner, 0, dtype, is_transposed[0])
     b = factor(rounds, inner, columns, 1, dtype, is_transposed[1])
-    bias = normal(rounds, rows, seed=2, dtype=dtype)
+    bias = normal(rounds, rows, 1, seed=2, dtype=dtype)
     product, sum_ = matmul(a, b), affine(a, b, bias)
     for place in range(rounds):
         one = slice(place, place + 1)
@@ -103,10 +106,43 @@ def test_a_lone_product_has_the_bits_that_it_has_in_a_stack(
 def test_the_place_in_memory_changes_no_bit(size: tuple[int, int, int], dtype: torch.dtype) -> None:
     rows, inner, columns = size
     a, b = normal(2, rows, inner, seed=0, dtype=dtype), normal(2, inner, columns, seed=1, dtype=dtype)
-    bias = normal(2, rows, seed=2, dtype=dtype)
+    bias = normal(2, rows, 1, seed=2, dtype=dtype)
     for by in range(1, 5):
         assert torch.equal(matmul(shifted(a, by), shifted(b, 5 - by)), matmul(a, b))
         assert torch.equal(affine(shifted(a, by), shifted(b, 5 - by), shifted(bias, by)), affine(a, b, bias))
+
+
+LARGE_SIZES = [(161, 163, 165), (400, 107, 101), (128, 256, 128), (2048, 64, 256)]
+
+
+@pytest.mark.parametrize("size", LARGE_SIZES, ids=str)
+@pytest.mark.parametrize("has_wide_vectors", [False, True])
+@pytest.mark.parametrize("layout", ["rows", "columns", "gaps"])
+def test_large_products_are_those_of_double_precision(
+    size: tuple[int, int, int], has_wide_vectors: bool, layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever library computes them, and however the factors lie in memory."""
+    monkeypatch.setattr(product_module, "HAS_WIDE_VECTORS", has_wide_vectors and product_module.HAS_WIDE_VECTORS)
+    rows, inner, columns = size
+    layouts = {
+        "rows": lambda matrix: matrix,
+        "columns": lambda matrix: matrix.mT.contiguous().mT,
+        "gaps": lambda matrix: torch.cat([matrix, matrix], dim=2)[:, :, : matrix.shape[2]],
+    }
+    a, b = normal(2, rows, inner, seed=0, dtype=torch.float32), normal(2, inner, columns, seed=1, dtype=torch.float32)
+    bias = normal(2, rows, 1, seed=2, dtype=torch.float32)
+    expected, laid_out = a.double() @ b.double(), layouts[layout]
+    bound = 1e-6 * inner**0.5 * expected.abs().max()
+    for left, right in [(laid_out(a), b), (a, laid_out(b)), (laid_out(a), laid_out(b))]:
+        assert (matmul(left, right) - expected).abs().max() <= bound
+        assert (affine(left, right, bias) - (expected + bias)).abs().max() <= bound
+
+
+def test_large_sizes_are_large() -> None:
+    for size in LARGE_SIZES:
+        rows, inner, columns = size
+        assert rows * inner * columns >= product_module.LARGE
+        assert inner * columns >= product_module.LARGE_FACTOR
 
 
 def test_stacking_is_exact_here() -> None:

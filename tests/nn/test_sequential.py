@@ -452,6 +452,57 @@ def test_a_round_is_the_same_alone_and_stacked(rounds: int, dtype: torch.dtype) 
             assert torch.equal(alone.gradients, stacked.select(stacked.gradients, [place]))
 
 
+@pytest.mark.parametrize(
+    "layers",
+    [
+        small_layers,
+        lambda: [Linear(3)],
+        lambda: [Tanh()],
+        lambda: [Dropout(), Tanh(), Linear(5), ReLU(), Linear(2), Tanh()],
+        lambda: [BatchNorm(), Linear(5), Tanh(), Identity()],
+    ],
+)
+def test_without_the_gradient_of_the_input_all_others_are_the_same(layers: Callable[[], list[Layer]]) -> None:
+    network = Sequential(layers(), 3)
+    network.allocate(4, torch.float64)
+    network.initialize(range(4))
+    network.train()
+    network.draw_noise(7, [generator(seed, "noise", 1) for seed in range(4)])
+    grad = network.forward(normal(4, 3, 7, seed=2)).square()
+    network.backward(grad)
+    expected = network.gradients.clone()
+    network.gradients.fill_(torch.nan)
+    network.backward_parameters(grad)
+    assert torch.equal(network.gradients, expected)
+
+
+def test_what_only_the_gradient_of_the_input_takes_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Sequential([Tanh(), Linear(7), Tanh(), Linear(2)], 3)
+    network.allocate(1, torch.float64)
+    network.initialize([0])
+    grad = network.forward(normal(1, 3, 4, seed=2))
+
+    def unwanted(grad: Tensor) -> Tensor:
+        raise AssertionError("nobody needs this layer's dL/d(input)")
+
+    for layer in network.layers[:2]:
+        monkeypatch.setattr(layer, "backward", unwanted)
+    network.backward_parameters(grad)
+    assert all(parameter.grad.any() for _, parameter in network.named_parameters())
+
+
+def test_a_parameter_shows_its_value_in_other_shapes() -> None:
+    network = small_network(4)
+    for _, parameter in network.named_parameters():
+        for value in (parameter.value, torch.ones_like(parameter.value)):
+            parameter.value = value
+            assert parameter.value is value
+            assert torch.equal(parameter.column, value.unsqueeze(-1))
+            assert value.ndim != 3 or torch.equal(parameter.transposed, value.mT)
+            value.mul_(2)
+            assert torch.equal(parameter.column.squeeze(-1), value)
+
+
 def test_a_layer_that_fails_on_the_way_forward_is_named() -> None:
     network = small_network(1)
     network.layers[2].weight.value = torch.zeros(1, 5, 6, dtype=torch.float64)  # as if its input had 6 features, not 7
@@ -464,9 +515,19 @@ def test_a_layer_that_fails_on_the_way_forward_is_named() -> None:
 def test_a_layer_that_fails_on_the_way_back_is_named() -> None:
     network = small_network(1)
     network.forward(normal(1, 3, 4, seed=2))
-    with pytest.raises(GraphError, match=r"model\.4 \(Linear\): backward failed on \[1, 2, 5\]") as caught:
-        network.backward(normal(1, 2, 5, seed=3))  # five samples, where there were four
-    assert caught.value.place == ("model", 4)
+    for backward in (network.backward, network.backward_parameters):
+        with pytest.raises(GraphError, match=r"model\.4 \(Linear\): backward failed on \[1, 2, 5\]") as caught:
+            backward(normal(1, 2, 5, seed=3))  # five samples, where there were four
+        assert caught.value.place == ("model", 4)
+
+
+def test_a_first_layer_that_fails_on_the_way_back_is_named() -> None:
+    network = Sequential([Tanh(), Linear(2)], 3)
+    network.allocate(1, torch.float64)
+    network.forward(normal(1, 3, 4, seed=2))
+    with pytest.raises(GraphError, match=r"model\.1 \(Linear\): backward failed on \[1, 2, 5\]") as caught:
+        network.backward_parameters(normal(1, 2, 5, seed=3))
+    assert caught.value.place == ("model", 1)
 
 
 class NotWhatItDeclared(Linear):
