@@ -33,11 +33,27 @@ VECTOR_FUNCTION(FUNCTION(exp)) VECTOR_FUNCTION(FUNCTION(expm1)) VECTOR_FUNCTION(
 VECTOR_FUNCTION(FUNCTION(log1p)) VECTOR_FUNCTION(FUNCTION(erf)) VECTOR_FUNCTION(FUNCTION(tanh))
 #endif
 
-/* Make rows of what lies further apart. */
-static inline void turn(number *restrict to, const number *restrict from, int rows, int columns, int row, int column)
+/* Make rows of columns: `from` has a column of so many rows every `stride` numbers. */
+static inline void turn(number *restrict to, const number *restrict from, int rows, int columns, int stride)
 {
-    for (int j = 0; j < columns; j++)
-        for (int i = 0; i < rows; i++) to[i * columns + j] = from[i * row + j * column];
+    int i = 0, j = 0;
+    for (; j + 4 <= columns; j += 4) {
+        for (i = 0; i + 4 <= rows; i += 4) {
+            const number *first = from + j * stride + i;
+            V4 a = VECTOR(4, first[0]), b = VECTOR(4, first[stride]);
+            V4 c = VECTOR(4, first[2 * stride]), d = VECTOR(4, first[3 * stride]);
+            V4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+            V4 ef = __builtin_shufflevector(a, b, 2, 6, 3, 7), gh = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+            VECTOR(4, to[i * columns + j]) = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+            VECTOR(4, to[(i + 1) * columns + j]) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+            VECTOR(4, to[(i + 2) * columns + j]) = __builtin_shufflevector(ef, gh, 0, 1, 4, 5);
+            VECTOR(4, to[(i + 3) * columns + j]) = __builtin_shufflevector(ef, gh, 2, 3, 6, 7);
+        }
+        for (; i < rows; i++)
+            for (int k = j; k < j + 4; k++) to[i * columns + k] = from[k * stride + i];
+    }
+    for (; j < columns; j++)
+        for (i = 0; i < rows; i++) to[i * columns + j] = from[j * stride + i];
 }
 
 /* Samples: rows of numbers for every round, or for all rounds if round is 0; their order, or null. */

@@ -43,6 +43,12 @@ class Vector:
         return f"ALL({self.width}, {value})"
 
 
+def cover(columns: int, lanes: int) -> list[Vector]:
+    """Return vectors of one width that cover so many columns; the last may overlap with the one before."""
+    width = min(lanes, 1 << columns.bit_length() - 1)
+    return [Vector(min(column, columns - width), width) for column in range(0, columns, width)]
+
+
 def split(columns: int, lanes: int) -> Iterator[Vector]:
     """Divide so many columns into vectors of at most so many lanes."""
     column = 0
@@ -97,11 +103,11 @@ class Product:
         yield "{"
         if self.columns > rest:
             yield f"for (int j = 0; j < {self.columns - rest}; j += {panel}) {{"
-            yield from self._panel(list(split(panel, lanes)), machine)
+            yield from self._panel(cover(panel, lanes), machine)
             yield "}"
         if rest:
             yield f"const int j = {self.columns - rest};"
-            yield from self._panel(list(split(rest, lanes)), machine)
+            yield from self._panel(cover(rest, lanes), machine)
         yield "}"
 
     def _panel(self, vectors: Sequence[Vector], machine: Machine) -> Iterator[str]:

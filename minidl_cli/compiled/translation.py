@@ -195,7 +195,8 @@ class Translator:
         start = given["self"] if operation.name == "baddbmm" else None
         if start and (given["beta"] != 1 or given["alpha"] != 1):
             raise NotCompiled("baddbmm with factors has no translation to C")
-        if {left.dtype, right.dtype, result.dtype} != {self.dtype} or result.strides[2] != 1:
+        rows_lie_well = result.strides[2] == 1 and 1 in right.strides[1:]
+        if {left.dtype, right.dtype, result.dtype} != {self.dtype} or not rows_lie_well:
             raise NotCompiled(f"{operation.name} of such matrices has no translation to C")
         batch, rows, columns = result.shape
         if rows * columns * left.shape[2] > LARGEST_PRODUCT:
@@ -218,7 +219,7 @@ class Translator:
             begin = "0" if start is None else pointer(start, index * start_batch)
             matrix = pointer(right, index * right_batch)
             if _is_across(right):
-                yield f"turn(scratch, {matrix}, {inner}, {columns}, {right_row}, {right_column});"
+                yield f"turn(scratch, {matrix}, {inner}, {columns}, {right_column});"
                 matrix = "scratch"
             yield f"{name}({pointer(result, index * result.strides[0])}, {pointer(left, index * left.strides[0])},"
             yield f"    {matrix}, {begin});"
