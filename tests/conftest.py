@@ -1,5 +1,6 @@
 """What tests of all floors share."""
 
+import gc
 import signal
 import sys
 import warnings
@@ -81,6 +82,7 @@ def minidl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
                 main()
             except SystemExit as stop:
                 code = stop.code
+        gc.unfreeze()  # of what the command left, there may be garbage now
         captured = capfd.readouterr()
         return Outcome(int(code or 0), captured.out, captured.err)
 

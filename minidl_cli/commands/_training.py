@@ -1,5 +1,6 @@
 """What train and sweep have in common: run, show progress, report."""
 
+import gc
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,9 @@ def run_and_report(job: "Job", *, quiet: bool, as_json: bool) -> None:
 def _run(job: "Job", *, silent: bool) -> None:
     from ..display.progress import show_progress
 
+    # From here on there may be garbage; what the start has made is none.
+    gc.freeze()
+    gc.enable()
     # Closed at once when something goes wrong, so that no worker outlives it.
     with (
         closing(job.records()) as records,

@@ -69,6 +69,11 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
         sizes: the bytes of each block of memory.
     """
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Say that Dynamo need not be told to skip this: PyTorch would import it for that, which takes a second."""
+        return False
+
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.operations: list[Operation] = []

@@ -83,7 +83,7 @@ def draw_final_points(path: Path, title: str, groups: Sequence[Finals], metrics:
             _draw_strip(axes, strip, values, metric)
         if not any(np.isfinite(values).any() for values in finals):
             write_note(axes, "no values to show")
-        names = [_strip_label(axes, group) for group in groups] if index == 0 else [""] * len(groups)
+        names = [_strip_label(group) for group in groups] if index == 0 else [""] * len(groups)
         axes.set_yticks(range(len(groups)), labels=names, size=SIZE, **LITERAL)
         axes.tick_params(axis="y", length=0.0)
         axes.set_ylim(max(len(groups), 1) - 0.5, -0.5)  # the first on top
@@ -169,8 +169,8 @@ def _note(group: Finals) -> str:
     return f"{share} {'round' if rounds == 1 else 'rounds'}"
 
 
-def _strip_label(axes: Axes, group: Finals) -> str:
-    return f"{fit(axes, group.label, inches=_LABELS - 0.2, lines=2)}\n{_note(group)}"
+def _strip_label(group: Finals) -> str:
+    return f"{fit(group.label, inches=_LABELS - 0.2, lines=2)}\n{_note(group)}"
 
 
 def _sign(index: int) -> Style:

@@ -9,7 +9,7 @@ import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,8 @@ class Sheet:
         `curves.csv` stands beside `curves.png`. Numbers have all their digits; those that are not finite are empty
         cells. Equal figures give equal bytes.
         """
-        self.figure.savefig(path, format="png", dpi=_DPI, metadata={"Software": None})
+        # The highest levels make files hardly smaller, in up to twice the time.
+        self.figure.savefig(path, format="png", dpi=_DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 3})
         with path.with_suffix(".csv").open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(header)
@@ -131,11 +132,11 @@ def open_sheet(title: str, grid: Grid, entries: Sequence[Entry], caption: str = 
     """Lay out a page whose size follows from its parts."""
     width = max(grid.across, _NARROWEST)
     figure = Figure(figsize=(width, 1.0), dpi=_DPI, facecolor="white")
-    FigureCanvasAgg(figure)  # becomes the figure's canvas; it measures text without drawing first
-    heading = _wrapped(figure, title, _TITLE_SIZE, inches=width - 0.4, lines=2)
-    caption = _wrapped(figure, caption, SIZE, inches=width - 0.4, lines=2)
-    names = [_entry_text(figure, entry, width - _LEGEND_HANDLE - 0.2) for entry in entries]
-    widest = max((_length(figure, name, SIZE) for name in names), default=0.0)
+    FigureCanvasAgg(figure)  # becomes the figure's canvas
+    heading = _wrapped(title, _TITLE_SIZE, inches=width - 0.4, lines=2)
+    caption = _wrapped(caption, SIZE, inches=width - 0.4, lines=2)
+    names = [_entry_text(entry, width - _LEGEND_HANDLE - 0.2) for entry in entries]
+    widest = max((_length(name, SIZE) for name in names), default=0.0)
     columns = max(1, min(len(names), int((width - 0.2) / (widest + _LEGEND_HANDLE))))
 
     caption_lines = (caption.count("\n") + 1.5) if caption else 0.0
@@ -171,21 +172,21 @@ def line_style(index: int) -> Style:
 
 def label_axes(axes: Axes, across: str, up: str) -> None:
     """Name both axes."""
-    figure, room = _figure(axes), axes.get_window_extent()
-    axes.set_xlabel(_wrapped(figure, across, SIZE, inches=room.width / _DPI - 1.0), size=SIZE, **LITERAL)
-    axes.set_ylabel(_wrapped(figure, up, SIZE, inches=room.height / _DPI), size=SIZE, **LITERAL)
+    room = axes.get_window_extent()
+    axes.set_xlabel(_wrapped(across, SIZE, inches=room.width / _DPI - 1.0), size=SIZE, **LITERAL)
+    axes.set_ylabel(_wrapped(up, SIZE, inches=room.height / _DPI), size=SIZE, **LITERAL)
     axes.ticklabel_format(axis="y", scilimits=(-3, 4))  # longer numbers would push the label off the page
 
 
 def head_panel(axes: Axes, label: str, note: str = "") -> None:
     """Write a title of one line above a panel, and a note in a line of its own below it."""
-    heading = fit(axes, label, inches=axes.get_window_extent().width / _DPI)
+    heading = fit(label, inches=axes.get_window_extent().width / _DPI)
     axes.set_title(f"{heading}\n{note}" if note else heading, size=SIZE, **LITERAL)
 
 
-def fit(axes: Axes, text: str, *, inches: float, lines: int = 1) -> str:
+def fit(text: str, *, inches: float, lines: int = 1) -> str:
     """`text` in at most `lines` lines of at most `inches`, cut with an ellipsis where it is longer."""
-    return _wrapped(_figure(axes), text, SIZE, inches=inches, lines=lines)
+    return _wrapped(text, SIZE, inches=inches, lines=lines)
 
 
 def scale_by_decades(axis: Axis, drawn: Iterable[NDArray[np.float64]]) -> None:
@@ -225,21 +226,21 @@ def usable(values: NDArray[Any]) -> NDArray[np.float64]:
     return kept
 
 
-def _entry_text(figure: Figure, entry: Entry, inches: float) -> str:
+def _entry_text(entry: Entry, inches: float) -> str:
     if not entry.note:
-        return _wrapped(figure, entry.label, SIZE, inches=inches)
+        return _wrapped(entry.label, SIZE, inches=inches)
     note = f" ({entry.note})"
-    return _wrapped(figure, entry.label, SIZE, inches=inches - _length(figure, note, SIZE)) + note
+    return _wrapped(entry.label, SIZE, inches=inches - _length(note, SIZE)) + note
 
 
-def _wrapped(figure: Figure, text: str, size: float, *, inches: float, lines: int = 1) -> str:
+def _wrapped(text: str, size: float, *, inches: float, lines: int = 1) -> str:
     text = "".join(sign if ord(sign) in _known_signs() else "?" for sign in " ".join(text.split()))
     columns = len(text)
     while columns > 0:
         wrapped = textwrap.wrap(text, columns)
         if len(wrapped) > lines:
             wrapped[lines - 1 :] = [" ".join(wrapped[lines - 1 :])[: columns - 1] + "…"]
-        if all(_length(figure, line, size) <= inches for line in wrapped):
+        if all(_length(line, size) <= inches for line in wrapped):
             return "\n".join(wrapped)
         columns = columns * 9 // 10
     return ""
@@ -251,14 +252,17 @@ def _known_signs() -> frozenset[int]:
     return frozenset(get_font(findfont(FontProperties())).get_charmap())
 
 
-def _length(figure: Figure, line: str, size: float) -> float:
+@lru_cache(maxsize=1000)
+def _length(line: str, size: float) -> float:
     """The width of a line of text in inches."""
-    return float(Text(0, 0, line, size=size, figure=figure, **LITERAL).get_window_extent().width / _DPI)
+    return float(Text(0, 0, line, size=size, figure=_ruler(), **LITERAL).get_window_extent().width / _DPI)
 
 
-def _figure(axes: Axes) -> Figure:
-    figure = axes.get_figure(root=True)
-    assert figure is not None
+@cache
+def _ruler() -> Figure:
+    """A small page to measure text on."""
+    figure = Figure(figsize=(1.0, 1.0), dpi=_DPI)
+    FigureCanvasAgg(figure)  # becomes the figure's canvas; it measures text without drawing first
     return figure
 
 

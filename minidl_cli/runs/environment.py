@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ def environment(minidl_version: str, device: str, workers: int) -> dict[str, Any
     return {
         "minidl": minidl_version,
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": dict(_versions()),
         "command": sys.argv,
         "git": _git(),
         "platform": platform.platform(),
@@ -27,6 +28,11 @@ def environment(minidl_version: str, device: str, workers: int) -> dict[str, Any
         "threads_per_worker": 1,
         "mkl_cbwr": os.environ.get("MKL_CBWR"),
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in PACKAGES}
 
 
 def _cpu() -> str:
@@ -46,15 +52,11 @@ def _lines(path: Path) -> list[str]:
 
 def _git() -> dict[str, Any] | None:
     """The commit of the folder that the command was given in, and whether files were changed since."""
-    commit = _output("git", "rev-parse", "HEAD")
-    if commit is None:
-        return None
-    return {"commit": commit, "dirty": bool(_output("git", "status", "--porcelain", "--untracked-files=no"))}
-
-
-def _output(*command: str) -> str | None:
+    command = ("git", "status", "--porcelain=v2", "--branch", "--untracked-files=no")
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    headers = [line for line in done.stdout.splitlines() if line.startswith("# ")]
+    commit = headers[0].removeprefix("# branch.oid ")
+    return None if commit == "(initial)" else {"commit": commit, "dirty": len(done.stdout.splitlines()) > len(headers)}

@@ -1,10 +1,11 @@
 """The metrics of a run as they come: a CSV file on disk, and arrays for the figures."""
 
-import csv
 import math
+import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from types import TracebackType
 
@@ -17,6 +18,8 @@ Numbers = NDArray[np.float64]  # a metric of each round
 
 # What is read at once: 1.6 GB. A file could ask for more with few rows, each of another seed and epoch.
 MOST_NUMBERS = 200_000_000
+
+_EMPTY_CELL = re.compile(r"(?<=,)(?=,|$)")
 
 
 @dataclass(frozen=True)
@@ -54,22 +57,34 @@ def read_metrics(text: str, known_seeds: AbstractSet[int], most_epochs: int) -> 
     Raises:
         ValueError, IndexError: it is damaged.
     """
-    header, *rows = csv.reader(text.splitlines())
-    if header[:2] != ["seed", "epoch"] or any(len(row) != len(header) for row in rows):
-        raise ValueError("a row has too few cells or too many")
-    seeds = sorted({int(row[0]) for row in rows})
-    epochs = sorted({int(row[1]) for row in rows})
-    if not set(seeds) <= known_seeds or (epochs and not 1 <= epochs[0] <= epochs[-1] <= most_epochs):
+    header, *lines = text.splitlines()
+    names = header.split(",")
+    if names[:2] != ["seed", "epoch"]:
+        raise ValueError("the first columns are not seed and epoch")
+    rows = _parsed(lines, len(names))
+    seeds, row_of = np.unique(rows["seed"], return_inverse=True)
+    epochs, column_of = np.unique(rows["epoch"], return_inverse=True)
+    if not set(seeds.tolist()) <= known_seeds or (epochs.size and not 1 <= epochs[0] <= epochs[-1] <= most_epochs):
         raise ValueError("a row is of no seed or epoch of the run")
-    if len(seeds) * len(epochs) * len(header) > MOST_NUMBERS:
+    if len(seeds) * len(epochs) * len(names) > MOST_NUMBERS:
         raise ValueError("there are too many seeds and epochs")
-    row_of, column_of = ({each: place for place, each in enumerate(all_)} for all_ in (seeds, epochs))
-    places = [row_of[int(row[0])] for row in rows], [column_of[int(row[1])] for row in rows]
     values = {}
-    for cell, name in enumerate(header[2:], start=2):
+    for cell, name in enumerate(names[2:]):
         values[name] = np.full((len(seeds), len(epochs)), np.nan)
-        values[name][places] = [float(row[cell] or "nan") for row in rows]
-    return Curves(seeds, epochs, values)
+        values[name][row_of, column_of] = rows[str(cell)]
+    return Curves(seeds.tolist(), epochs.tolist(), values)
+
+
+def _parsed(lines: Sequence[str], width: int) -> NDArray[np.void]:
+    """Return the rows of a table: `seed` and `epoch`, then the other cells as `0`, `1`, ..., NaN where one is empty."""
+    columns = [("seed", np.int64), ("epoch", np.int64), *((str(cell), np.float64) for cell in range(width - 2))]
+    if not lines:
+        return np.empty(0, columns)
+    if not all(lines):
+        raise ValueError("a line is empty")
+    filled = [_EMPTY_CELL.sub("nan", line) if ",," in line or line.endswith(",") else line for line in lines]
+    rows: NDArray[np.void] = np.loadtxt(filled, columns, delimiter=",", comments=None, ndmin=1)
+    return rows
 
 
 class MetricsLog:
@@ -90,10 +105,11 @@ class MetricsLog:
 
     def __init__(self, path: Path, seeds: Sequence[int], epochs: Sequence[int], names: Sequence[str]):
         self.path, self.epochs, self.names = path, list(epochs), list(names)
-        self.values = {name: np.full((len(seeds), len(epochs)), np.nan) for name in names}
+        self._numbers = np.full((len(names), len(seeds), len(epochs)), np.nan)
+        self.values = dict(zip(names, self._numbers, strict=True))
         self._row = {seed: row for row, seed in enumerate(seeds)}
         self._column = {epoch: column for column, epoch in enumerate(epochs)}
-        self._header = ",".join(["seed", "epoch", "lr", *names, "seconds"]) + "\n"
+        self._places: list[NDArray[np.intp]] = []  # of the rows that were written, in the order by seed and epoch
 
     def curves(self) -> Curves:
         """Return the metrics that were logged."""
@@ -102,23 +118,23 @@ class MetricsLog:
     @staticmethod
     def memory(rounds: int, epochs: int, names: int) -> int:
         """Return about how many bytes a log of so many rounds, epochs and metrics keeps."""
-        return 8 * rounds * epochs * names + 100 * (rounds + epochs)
+        return 8 * rounds * epochs * (names + 1) + 100 * (rounds + epochs)
 
     def __enter__(self) -> "MetricsLog":
         self._file = self.path.open("w", encoding="utf-8", newline="")
-        self._file.write(self._header)
+        self._file.write(",".join(["seed", "epoch", "lr", *self.names, "seconds"]) + "\n")
         return self
 
     def write(
         self, epoch: int, seeds: Sequence[int], lr: float, metrics: Mapping[str, Numbers], seconds: float
     ) -> None:
         """Log one epoch of some rounds; `metrics` are `[len(seeds)]` each, in the order of `seeds`."""
-        rows = [self._row[seed] for seed in seeds]
-        for name, values in metrics.items():
-            self.values[name][rows, self._column[epoch]] = values
-        columns = [metrics[name].tolist() for name in self.names]
-        for seed, *cells in zip(seeds, *columns, strict=True):
-            self._file.write(f"{seed},{epoch},{lr!r},{','.join(map(_cell, cells))},{seconds:.4f}\n")
+        columns = [metrics[name] for name in self.names]
+        rows, column = np.array([self._row[seed] for seed in seeds]), self._column[epoch]
+        self._numbers[:, rows, column] = columns
+        self._places.append(rows * len(self.epochs) + column)
+        cells = [map(str, seeds), repeat(str(epoch)), repeat(repr(lr)), *_cells(columns), repeat(f"{seconds:.4f}\n")]
+        self._file.write("".join(map(",".join, zip(*cells, strict=False))))
         self._file.flush()
 
     def __exit__(
@@ -129,15 +145,20 @@ class MetricsLog:
             self._sort()
 
     def _sort(self) -> None:
-        header, *lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-        write_atomically(self.path, header + "".join(sorted(lines, key=_seed_and_epoch)))
+        with self.path.open("rb") as file:
+            header, *lines = file
+        order = np.argsort(np.concatenate([*self._places, np.empty(0, dtype=np.intp)]))
+        write_atomically(self.path, header + b"".join([lines[place] for place in order.tolist()]))
 
 
-def _cell(value: float) -> str:
-    """All digits of a number; nothing for NaN and infinity."""
-    return repr(value) if math.isfinite(value) else ""
+def _cells(columns: Sequence[Numbers]) -> list[list[str]]:
+    """Return all digits of each number, column by column; nothing for NaN and infinity.
 
-
-def _seed_and_epoch(line: str) -> tuple[int, int]:
-    seed, epoch, _ = line.split(",", 2)
-    return int(seed), int(epoch)
+    Columns of the same bits, such as a loss that is the MSE, are written out once: this is what takes time.
+    """
+    distinct = {values.tobytes(): values for values in columns}
+    cells = {
+        bits: [repr(value) if math.isfinite(value) else "" for value in values.tolist()]
+        for bits, values in distinct.items()
+    }
+    return [cells[values.tobytes()] for values in columns]

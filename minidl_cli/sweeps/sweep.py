@@ -18,7 +18,7 @@ from ..runs.folder import DEFAULT_RUNS_DIR, VARIANTS, Run
 from ..runs.metrics import MetricsLog
 from ..training.build import build, variants
 from ..training.compiled import CompiledStep, compiled_step
-from ..training.exactness import warn_of_inexact_products
+from ..training.exactness import single_thread, warn_of_inexact_products
 from ..training.memory import physical_memory
 from ..training.trainer import EpochRecord, Round
 from .contrast import Side, contrast
@@ -182,6 +182,7 @@ class _Planned:
                 "workers, a smaller chunk or model, or a larger training.log_every"
             )
 
+    @single_thread()
     def _check_shapes(self) -> None:
         try:
             self.task.network.allocate(1, self.task.dtype)

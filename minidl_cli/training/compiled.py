@@ -19,6 +19,7 @@ from ..errors import MinidlWarning, NotCompiled
 from ..randomness import generator
 from ..runs.metrics import Numbers
 from .build import Task, build
+from .exactness import single_thread
 from .measures import MEASURES, Measures
 from .samples import epoch_order
 from .step import Step
@@ -43,6 +44,7 @@ class CompiledStep:
         NotCompiled: there is no compiler, or something that the config asks for has no translation.
     """
 
+    @single_thread()
     def __init__(self, config: Config):
         self._compiler = find_compiler()
         self.compiler = self._compiler.version
@@ -239,6 +241,8 @@ def compiled_step(config: Config) -> CompiledStep | str:
     """
     if config.training.compiled == "never":
         return "as the config says"
+    if config.training.epochs == 0:
+        return "there is nothing to train"
     try:
         return CompiledStep(config)
     except NotCompiled as error:

@@ -137,6 +137,7 @@ def checked_weights(run: Run, task: Task, rounds: int, which: Weights = "last") 
     return weights
 
 
+@single_thread()
 def restore(task: Task, weights: Mapping[str, Tensor]) -> Sequential:
     """Return the task's network with these parameters and buffers, each `[rounds, *shape]`."""
     network = task.network

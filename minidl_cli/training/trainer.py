@@ -109,6 +109,7 @@ class Trainer:
         epoch: the number of finished epochs.
     """
 
+    @single_thread()
     @torch.inference_mode()
     def __init__(self, task: Task, seeds: Sequence[int]):
         self.config, self.options, self.judge = task.config, task.config.training, task.judge

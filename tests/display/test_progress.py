@@ -52,3 +52,11 @@ def test_bar_on_a_terminal_is_one_line(capsys, monkeypatch, rounds):
     assert shown
     assert all(line.startswith("a variant of a …") and "test acc. 0.5000" in line for line in shown)
     assert max(map(len, shown)) <= 80
+
+
+@pytest.mark.parametrize("terminal", ["", "1"], ids=["pipe", "terminal"])
+def test_nothing_to_train(capsys, monkeypatch, terminal):
+    monkeypatch.setenv("FORCE_COLOR", terminal)
+    with show_progress(epochs=0, silent=False):
+        pass
+    assert "epoch" not in capsys.readouterr().err

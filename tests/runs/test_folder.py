@@ -147,6 +147,52 @@ class TestMetricsLog:
             np.testing.assert_array_equal(found.of([9, 8], name), logged[::-1])
         assert log.curves().epochs == [1, 2]
 
+    def test_every_number_is_written_as_it_is(self, tmp_path):
+        """Columns of the same bits are written out once; those that are only equal are not the same."""
+        columns = {"a": [0.0, 1 / 3], "b": [-0.0, 1 / 3], "c": [0.0, 1 / 3], "d": [float("nan"), -float("inf")]}
+        with MetricsLog(tmp_path / "metrics.csv", [3, 10**18], [7], list(columns)) as log:
+            log.write(7, [10**18, 3], 1e-7, {name: np.array(values) for name, values in columns.items()}, 0.00006)
+        assert (tmp_path / "metrics.csv").read_text().splitlines()[1:] == [
+            f"3,7,1e-07,{1 / 3!r},{1 / 3!r},{1 / 3!r},,0.0001",
+            f"{10**18},7,1e-07,0.0,-0.0,0.0,,0.0001",
+        ]
+        found = read_metrics((tmp_path / "metrics.csv").read_text(), {3, 10**18}, 7)
+        assert found.seeds == [3, 10**18]
+        np.testing.assert_array_equal(found.values["b"], [[1 / 3], [-0.0]])
+        assert np.isnan(found.values["d"]).all()
+
+    def test_stacks_of_rounds_that_come_in_any_order_are_sorted(self, tmp_path):
+        seeds, epochs = range(9, 29), [2, 4, 6, 7]
+        log = MetricsLog(tmp_path / "metrics.csv", seeds, epochs, ["loss"])
+        with log:
+            for epoch in epochs:
+                for stack in (seeds[12:], [11, 9, 10], seeds[3:12]):
+                    log.write(epoch, stack, 0.1, {"loss": np.array([seed + epoch / 10 for seed in stack])}, 1.0)
+        written = [line.split(",")[:4] for line in (tmp_path / "metrics.csv").read_text().splitlines()[1:]]
+        assert written == [
+            [str(seed), str(epoch), "0.1", repr(seed + epoch / 10)] for seed in seeds for epoch in epochs
+        ]
+        np.testing.assert_array_equal(log.values["loss"], np.add.outer(seeds, np.array(epochs) / 10))
+
+    def test_what_came_before_an_error_is_kept_as_it_came(self, tmp_path):
+        with pytest.raises(KeyError):
+            self.write(tmp_path / "metrics.csv", (1, [9], [1.0]), (1, [8], [1.0]), (1, [7], [1.0]))
+        assert [line[:2] for line in (tmp_path / "metrics.csv").read_text().splitlines()] == ["se", "9,", "8,"]
+
+    def test_nothing_logged(self, tmp_path):
+        with MetricsLog(tmp_path / "metrics.csv", self.SEEDS, [], ["loss"]) as log:
+            pass
+        assert (tmp_path / "metrics.csv").read_text() == "seed,epoch,lr,loss,seconds\n"
+        found = read_metrics((tmp_path / "metrics.csv").read_text(), {8, 9}, 0)
+        assert (found.seeds, found.epochs) == ([], [])
+        assert found.of([8, 9], "loss").shape == log.values["loss"].shape == (2, 0)
+
+    def test_empty_cells_anywhere_are_gaps(self):
+        found = read_metrics("seed,epoch,a,b,c\n0,1,,,\n0,2,1,,\n0,3,,2,3\n", {0}, 3)
+        np.testing.assert_array_equal(found.values["a"], [[np.nan, 1, np.nan]])
+        np.testing.assert_array_equal(found.values["b"], [[np.nan, np.nan, 2]])
+        np.testing.assert_array_equal(found.values["c"], [[np.nan, np.nan, 3]])
+
     def test_curves_of_rounds_of_which_nothing_was_logged(self):
         curves = Curves([3], [1, 2], {"test_loss": np.array([[0.5, 0.25]])})
         np.testing.assert_array_equal(curves.of([7, 3], "test_loss"), [[np.nan, np.nan], [0.5, 0.25]])
@@ -155,7 +201,9 @@ class TestMetricsLog:
         "text",
         [
             *("", "\n", "epoch,seed\n", "seed,epoch\n\n"),
-            *("seed,epoch,a\n0,1\n", "seed,epoch,a\n0,1,2,3\n", "seed,epoch,a\n0,x,2\n"),
+            *("seed,epoch,a\n0,1\n", "seed,epoch,a\n0,1,2,3\n", "seed,epoch,a\n0,x,2\n", "seed,epoch,a\n0,1,x\n"),
+            *("seed,epoch,a\n0,1,2\n\n", "seed,epoch,a\n\n0,1,2\n", "seed,epoch,a\n0,1.5,2\n", "seed,epoch,a\n#,1,2\n"),
+            *("seed,epoch,a\n,1,2\n", "seed,epoch,a\n99999999999999999999,1,2\n", "seed,epoch,a\n0,1,2 3\n"),
             # Of a seed and of epochs that the run does not have: a table of all of them could fill the memory.
             *("seed,epoch,a\n1,1,2\n", "seed,epoch,a\n0,0,2\n", "seed,epoch,a\n0,4,2\n"),
         ],
