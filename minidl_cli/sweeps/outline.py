@@ -6,7 +6,7 @@ from typing import Any
 from ..config.schema import Config
 from ..registry import Component
 from ..training.build import build, variants
-from .workers import plan
+from .plan import plan
 
 
 def outline(config: Config) -> dict[str, Any]:

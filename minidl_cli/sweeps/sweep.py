@@ -22,8 +22,9 @@ from ..training.exactness import single_thread, warn_of_inexact_products
 from ..training.memory import physical_memory
 from ..training.trainer import EpochRecord, Round
 from .contrast import Side, contrast
+from .plan import plan
 from .results import write_results
-from .workers import Workers, plan
+from .workers import Workers
 
 
 def train(config: Config, *, runs_dir: str | Path = DEFAULT_RUNS_DIR) -> Run:

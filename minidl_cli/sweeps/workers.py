@@ -1,11 +1,8 @@
 """Training the rounds of a config in chunks, in this process or in several."""
 
-import os
 import signal
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from math import ceil
+from collections.abc import Iterator
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -14,58 +11,13 @@ from types import TracebackType
 
 from ..config.schema import Config
 from ..errors import TrainingError
-from ..reference.torch_modules import check_counterparts
 from ..reference.torch_trainer import TorchTrainer
-from ..training.build import Task, build
+from ..training.build import build
 from ..training.compiled import make_trainer
-from ..training.memory import Memory, estimate, vector_bytes
 from ..training.trainer import EpochRecord, Round
+from .plan import Chunk, Plan
 
-Chunk = Sequence[int]
 Event = EpochRecord | Round
-
-# What one core keeps close at hand.
-CACHE_BYTES = 2**20
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Which rounds train together, and how many processes train them.
-
-    Attributes:
-        chunks: the seeds of each stack.
-        workers: the number of processes; with one, it is this process.
-    """
-
-    chunks: Sequence[Chunk]
-    workers: int
-
-    def memory(self, task: Task) -> Memory:
-        """Estimate what training takes while all workers are at it, PyTorch itself aside."""
-        return estimate(task, len(self.chunks[0])) * self.workers
-
-
-def plan(task: Task, workers: int | None = None, chunk: int | None = None) -> Plan:
-    """Divide the rounds of a task's config into chunks, each of which trains as one stack.
-
-    Args:
-        task: what they train.
-        workers: the number of processes, if there is work for as many; by default the number of cores.
-        chunk: the rounds of a stack; by default as many as the cache holds, and a stack or more for each worker.
-            PyTorch's modules cannot be stacked: by default each of their rounds is a chunk.
-
-    Raises:
-        InputError: PyTorch is to train, and a component has no counterpart there.
-    """
-    seeds, workers = task.config.seeds, workers or default_workers()
-    if task.config.framework == "torch":
-        check_counterparts(task.config)
-        chunk = chunk or 1
-    elif chunk is None:
-        stacks = ceil(len(seeds) * vector_bytes(task) / CACHE_BYTES)
-        chunk = ceil(len(seeds) / (ceil(stacks / workers) * workers))
-    chunks = [seeds[start : start + chunk] for start in range(0, len(seeds), chunk)]
-    return Plan(chunks, min(workers, len(chunks)))
 
 
 class Workers:
@@ -211,8 +163,3 @@ def work(connection: Connection) -> None:
                 connection.send(error)
     except (EOFError, ConnectionError):
         pass  # There is no more work, or the first process is gone.
-
-
-def default_workers() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

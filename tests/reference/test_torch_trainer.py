@@ -18,7 +18,7 @@ from minidl_cli.nn.losses.mse import MSE
 from minidl_cli.optim.sgd import SGD
 from minidl_cli.reference import torch_modules
 from minidl_cli.reference.torch_trainer import TorchTrainer
-from minidl_cli.sweeps.workers import plan
+from minidl_cli.sweeps.plan import plan
 from minidl_cli.training.build import build, registry, variants
 from minidl_cli.training.step import Step
 from minidl_cli.training.trainer import Trainer
