@@ -49,16 +49,6 @@ def cover(columns: int, lanes: int) -> list[Vector]:
     return [Vector(min(column, columns - width), width) for column in range(0, columns, width)]
 
 
-def split(columns: int, lanes: int) -> Iterator[Vector]:
-    """Divide so many columns into vectors of at most so many lanes."""
-    column = 0
-    while column < columns:
-        while lanes > columns - column:
-            lanes //= 2
-        yield Vector(column, lanes)
-        column += lanes
-
-
 @dataclass(frozen=True)
 class Product:
     """A product of matrices, result = left · right + start, for one size and one way that they lie in memory.

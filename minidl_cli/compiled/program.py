@@ -9,6 +9,8 @@ from .translation import Translator, pointer
 
 # The size of a cache line: no two blocks share one.
 ALIGNMENT = 64
+# Longer steps take more than a few seconds to compile.
+MOST_OPERATIONS = 1000
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,9 @@ class Program:
             zip((view.block for view in [*each.before, *each.inputs]), self._state + self._inputs, strict=True)
         )
         temporary: dict[int, int] = {}
-        last_use = {view.block: place for place, each in enumerate(operations) for view in each.views()}
+        if len(operations) > MOST_OPERATIONS:
+            raise NotCompiled(f"a step of {len(operations)} operations would take too long to compile")
+        last_use = {view.block: place for place, operation in enumerate(operations) for view in operation.views()}
         last_use |= {view.block: len(operations) for view in [*each.after, *each.sums]}
         lines: list[str] = []
         for place, operation in enumerate(operations):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 
 from ..errors import NotCompiled
-from .products import Machine, Product, split
+from .products import Machine, Product
 from .recording import Operation, View
 
 C_TYPES = {
@@ -46,21 +46,24 @@ ELEMENTWISE = {
     "minimum": "{self} <= {other} || {self} != {self} ? {self} : {other}",
     "tanh_backward": "{grad_output} * (1 - {output} * {output})",
     "threshold_backward": "{self} <= {threshold} ? 0 : {grad_output}",
-    "eq": "{self} == {other}",
-    "ne": "{self} != {other}",
-    "gt": "{self} > {other}",
-    "ge": "{self} >= {other}",
-    "lt": "{self} < {other}",
-    "le": "{self} <= {other}",
     "where": "{condition} ? {self} : {other}",
     "copy": "{src}",
-    "_to_copy": "{self}",
     "clone": "{self}",
     "fill": "{value}",
     "zeros_like": "0",
     "new_zeros": "0",
     "ones_like": "1",
 }
+COMPARISONS = {
+    "eq": "{self} == {other}",
+    "ne": "{self} != {other}",
+    "gt": "{self} > {other}",
+    "ge": "{self} >= {other}",
+    "lt": "{self} < {other}",
+    "le": "{self} <= {other}",
+}
+# Arguments that say how and where to compute, but not what.
+IMMATERIAL = {"out", "dtype", "layout", "device", "pin_memory", "memory_format", "non_blocking"}
 
 # The multiplications of a matrix product up to which no more than the sizes known beforehand makes it fast.
 LARGEST_PRODUCT = 4_000_000
@@ -109,14 +112,29 @@ class Translator:
             NotCompiled: it is none of those that layers, losses and optimizers are usually made of.
         """
         if operation.name in SILENT:
-            return
-        write = self._writers.get(operation.name)
-        if write is None and operation.name not in ELEMENTWISE:
+            pass
+        elif operation.name in self._writers:
+            yield from self._writers[operation.name](self, operation)
+        elif operation.name in ELEMENTWISE:
+            self._check_types(operation, {self.dtype}, {self.dtype, torch.bool})
+            yield from self._elementwise(operation, ELEMENTWISE[operation.name])
+        elif operation.name in COMPARISONS:
+            self._check_types(operation, {torch.bool}, {self.dtype, torch.bool, torch.int64})
+            yield from self._elementwise(operation, COMPARISONS[operation.name])
+        else:
             raise NotCompiled(f"{operation.name} has no translation to C")
-        yield from self._elementwise(operation) if write is None else write(self, operation)
 
-    def _elementwise(self, operation: Operation) -> Iterator[str]:
-        arguments, template = dict(operation.arguments), ELEMENTWISE[operation.name]
+    def _check_types(self, operation: Operation, results: set[torch.dtype], operands: set[torch.dtype]) -> None:
+        """Make sure that C computes with the types that PyTorch would compute with."""
+        given = {view.dtype for view in operation.views()} - {view.dtype for view in operation.results}
+        if not ({view.dtype for view in operation.results} <= results and given <= operands):
+            raise NotCompiled(f"{operation.name} of numbers of these types has no translation to C")
+
+    def _elementwise(self, operation: Operation, template: str) -> Iterator[str]:
+        arguments = {name: value for name, value in operation.arguments.items() if name not in IMMATERIAL}
+        for name, value in arguments.items():
+            if f"{{{name}}}" not in template and value is not None and value not in operation.results:
+                raise NotCompiled(f"{operation.name} with {name} has no translation to C")
         for name in ("alpha", "value"):
             # A factor of 1 is no constant of the config, but part of what the operation is.
             if f"{{{name}}} * " in template and arguments[name] == 1:
@@ -140,7 +158,8 @@ class Translator:
             return
         strides = [result.strides, *(_broadcast(view, result.shape) for view in views.values())]
         shape, (written, *read) = _collapsed(result.shape, strides)
-        if shape and written == [1] and all(view.is_whole for view in (result, *views.values())):
+        padded = all(view.is_whole and view.dtype == self.dtype for view in (result, *views.values()))
+        if shape and written == [1] and padded:
             # What is left over after whole vectors would take as long as many of them. Blocks are padded.
             shape = [-(-shape[0] // self.lanes) * self.lanes]
         entries = {
@@ -155,19 +174,13 @@ class Translator:
         total = source.entry(result)
         scale = f" / {source.count}" if operation.name == "mean" else ""
         if source.step == 1 and result.dtype == self.dtype == source.view.dtype:
-            yield from _nest(source.shape, f"{total} = ({self._row_sum(source)}){scale};", simd=False)
+            row = f"row_sum(&{source.entry(k='0')}, {source.count})"
+            yield from _nest(source.shape, f"{total} = {row}{scale};", simd=False)
             return
         yield from _nest(source.shape, f"{total} = 0;")
         yield from source.each(f"{total} += {source.entry()};")
         if scale:
             yield from _nest(source.shape, f"{total} = {total}{scale};")
-
-    def _row_sum(self, source: "_Columns") -> str:
-        """Return the C of the sum over numbers that lie side by side: vectors first, which are then added up."""
-        vectors: dict[int, list[str]] = {}
-        for vector in split(source.count, self.lanes):
-            vectors.setdefault(vector.width, []).append(vector.at(source.entry(k=str(vector.column))))
-        return " + ".join(f"SUM{width}({' + '.join(each)})" for width, each in vectors.items())
 
     def _max(self, operation: Operation) -> Iterator[str]:
         """Find the largest number along a dimension, and its place; NaN is larger than all."""
@@ -275,11 +288,11 @@ class _Columns:
 
     def __init__(self, operation: Operation):
         self.view: View = operation.arguments["self"]
-        dims = operation.arguments["dim"]
-        (self._dim,) = dims if isinstance(dims, list | tuple) and len(dims) == 1 else [dims]
-        if not isinstance(self._dim, int):
+        dims = operation.arguments.get("dim")
+        (dim,) = dims if isinstance(dims, list | tuple) and len(dims) == 1 else [dims]
+        if not isinstance(dim, int):
             raise NotCompiled(f"{operation.name} along the dimensions {dims} has no translation to C")
-        self._dim %= len(self.view.shape)
+        self._dim = dim % len(self.view.shape)
         self.shape = self._others(self.view.shape)
         self.count, self.step = self.view.shape[self._dim], self.view.strides[self._dim]
         self.place = _index([prod(self.shape[place + 1 :]) for place in range(len(self.shape))])

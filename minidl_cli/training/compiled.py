@@ -52,8 +52,7 @@ class CompiledStep:
         self.dtype = task.dtype
         task.network.allocate(1, task.dtype)
         task.optimizer.start(task.network.values)
-        # Numbers that nothing else in a step is.
-        stand_ins = tuple(0.5772156649015329 + place for place, _ in enumerate(task.optimizer.scalars(1.0, 1)))
+        stand_ins = _stand_ins(task)
         translator = Translator(self._compiler.machine, task.dtype, stand_ins)
         sizes, step = task.sizes, Step(task)
         trained = epoch_order(task.config.training, sizes["train"], [0], 1).shape[1]
@@ -74,6 +73,32 @@ class CompiledStep:
             NotCompiled: the compiler fails.
         """
         return self._compiler.load(self._source, C_TYPES[self.dtype])
+
+
+def _stand_ins(task: Task) -> tuple[float, ...]:
+    """Return numbers to record in the place of the optimizer's scalars, which no other number in a step is.
+
+    Raises:
+        NotCompiled: the optimizer computes with its scalars, which a recording does not see.
+    """
+    count = len(task.optimizer.scalars(1.0, 1))
+    choices = [
+        tuple(constant + place for place in range(count)) for constant in (0.5772156649015329, 0.915965594177219)
+    ]
+    seen = [_scalars_of_update(task, stand_ins) for stand_ins in choices]
+    if seen[0] != seen[1]:
+        raise NotCompiled("the optimizer computes with the numbers that change from step to step")
+    return choices[0]
+
+
+@torch.inference_mode()
+def _scalars_of_update(task: Task, stand_ins: tuple[float, ...]) -> list[float | str]:
+    """Return the numbers that the operations of an update are given, with names for those that are stand-ins."""
+    names = {sign * number: f"{sign} {place}" for place, number in enumerate(stand_ins) for sign in (1, -1)}
+    with Recording() as recording:
+        task.optimizer.update(task.network.values, task.network.gradients, stand_ins)
+    arguments = [value for operation in recording.operations for value in operation.arguments.values()]
+    return [names.get(value, value) for value in arguments if isinstance(value, int | float)]
 
 
 def _widths(sizes: Sequence[int], whole: int) -> list[int]:
