@@ -213,7 +213,7 @@ class Translator:
             raise NotCompiled(f"{operation.name} of such matrices has no translation to C")
         batch, rows, columns = result.shape
         if rows * columns * left.shape[2] > LARGEST_PRODUCT:
-            raise NotCompiled("PyTorch is better at products of matrices this large")
+            raise NotCompiled("matrix products this large gain nothing by compiling")
         inner, (right_batch, right_row, right_column) = left.shape[2], right.strides
         start_batch, start_row, start_column = (0, None, 0) if start is None else _broadcast(start, result.shape)
         if start_column not in (0, 1):

@@ -142,6 +142,7 @@ def print_outline(outline: Mapping[str, Any]) -> None:
     _console().print(printable(f"optimizer: {brief(outline['optimizer'])}"))
     _console().print(printable(f"schedule: {brief(outline['schedule'])}"))
     _console().print(f"parameters: {outline['parameters']:,} in each round")
+    _console().print(printable(f"steps: {outline['steps']}"))
     _console().print(
         f"memory: about {readable(memory['total'])} for {rounds} round{'s' * (rounds > 1)}, in {memory['workers']} "
         f"process{'es' * (memory['workers'] > 1)} with stacks of {memory['rounds_per_stack']}"

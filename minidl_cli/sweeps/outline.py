@@ -6,6 +6,7 @@ from typing import Any
 from ..config.schema import Config
 from ..registry import Component
 from ..training.build import build, variants
+from ..training.compiled import describe_steps
 from .plan import plan
 
 
@@ -15,7 +16,7 @@ def outline(config: Config) -> dict[str, Any]:
     Returns:
         `name`, `data`, `inputs`, `layers` (each with `layer`, `arguments`, `outputs`, `parameters`: shapes by
         name, `count`), `loss`, `optimizer`, `schedule`, `parameters` (all of one round), `rounds`, `variants` (their
-        labels, if the config varies anything), and `memory`: `workers`, `rounds_per_stack`, and the bytes of
+        labels, if the config varies anything), `steps` (who takes them), and `memory`: `workers`, `rounds_per_stack`, and the bytes of
         `vectors`, `activations`, `samples` and their `total` while all workers train.
 
     Raises:
@@ -40,6 +41,7 @@ def outline(config: Config) -> dict[str, Any]:
         "parameters": task.network.parameter_count(),
         "rounds": len(config.seeds),
         "variants": [each.label for each in variants(config)] if config.sweep.vary else [],
+        "steps": describe_steps(config),
         "memory": {
             "workers": planned.workers,
             "rounds_per_stack": len(planned.chunks[0]),

@@ -17,7 +17,7 @@ from ..runs.environment import environment
 from ..runs.folder import DEFAULT_RUNS_DIR, VARIANTS, Run
 from ..runs.metrics import MetricsLog
 from ..training.build import build, variants
-from ..training.compiled import CompiledStep, compiled_step
+from ..training.compiled import describe_steps
 from ..training.exactness import single_thread, warn_of_inexact_products
 from ..training.memory import physical_memory
 from ..training.trainer import EpochRecord, Round
@@ -151,14 +151,6 @@ def _files(config: Config, workers: int, steps: str) -> dict[str, str]:
     return {"config.yaml": to_yaml(config.resolved()), "environment.json": json.dumps(found, indent=2) + "\n"}
 
 
-def _steps(config: Config) -> str:
-    """Say who takes the steps of a training."""
-    if config.framework == "torch":
-        return "PyTorch's modules and optimizers"
-    step = compiled_step(config)
-    return f"compiled by {step.compiler}" if isinstance(step, CompiledStep) else f"PyTorch's operations: {step}"
-
-
 class _Planned:
     """A config that has been checked, and divided into stacks."""
 
@@ -168,7 +160,7 @@ class _Planned:
         self._check_memory()
         self._check_shapes()
         self._warn_of_lone_batch()
-        self.steps = _steps(config)
+        self.steps = describe_steps(config)
 
     def files(self) -> dict[str, str]:
         return _files(self.config, self.plan.workers, self.steps)

@@ -21,12 +21,15 @@ from ..runs.metrics import Numbers
 from .build import Task, build
 from .exactness import single_thread
 from .measures import MEASURES, Measures
+from .memory import vector_bytes
 from .samples import epoch_order
 from .step import Step
 from .trainer import Trainer
 
 # The samples of one batch of an evaluation: their activations stay in the processor's first cache.
 EVALUATION_SIZE = 64
+# The bytes of a round that leave no doubt of where its time goes: into large products.
+LARGEST_ROUND = 2**28
 
 
 class CompiledStep:
@@ -50,6 +53,8 @@ class CompiledStep:
         self.compiler = self._compiler.version
         task = build(config)
         self.dtype = task.dtype
+        if vector_bytes(task) > LARGEST_ROUND:
+            raise NotCompiled("networks this large gain nothing by compiling")
         task.network.allocate(1, task.dtype)
         task.optimizer.start(task.network.values)
         stand_ins = _stand_ins(task)
@@ -274,6 +279,18 @@ def compiled_step(config: Config) -> CompiledStep | str:
         if config.training.compiled == "always":
             raise config.error(("training", "compiled"), f"the steps cannot be compiled: {error}") from error
         return str(error)
+
+
+def describe_steps(config: Config) -> str:
+    """Say who takes the steps of a training.
+
+    Raises:
+        InputError: the config asks for a compiled step, and there is none.
+    """
+    if config.framework == "torch":
+        return "PyTorch's modules and optimizers"
+    step = compiled_step(config)
+    return f"compiled by {step.compiler}" if isinstance(step, CompiledStep) else f"PyTorch's operations ({step})"
 
 
 def make_trainer(config: Config, seeds: Sequence[int]) -> Trainer:
