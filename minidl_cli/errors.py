@@ -48,7 +48,7 @@ class TrainingError(MinidlError):
     exit_code = 1
 
 
-class NotCompiled(Exception):
+class CompilationError(Exception):
     """A step cannot be compiled; the message says why. Nothing is lost: PyTorch's operations do the same."""
 
 

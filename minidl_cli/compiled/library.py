@@ -3,6 +3,8 @@
 import ctypes
 import hashlib
 import os
+import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -11,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..errors import NotCompiled
+from ..errors import CompilationError
 from .products import Machine
 
 PRELUDE = Path(__file__).with_name("prelude.c").read_text()
@@ -45,17 +47,19 @@ class Compiler:
     """A C compiler.
 
     Attributes:
-        command: its path.
-        version: the first line of what it says of itself.
+        command: its path, and options that the user gives it.
+        version: its name and version.
         flags: the options that it takes.
         libraries: what to link with.
-        machine: what it knows of the processor.
+        target: all that it knows of the processor, the instructions that it may use among it.
+        machine: what of that the C is written for.
     """
 
-    command: str
+    command: Sequence[str]
     version: str
     flags: Sequence[str]
     libraries: Sequence[str]
+    target: str
     machine: Machine
 
     def load(self, text: str, dtype: str) -> ctypes.CDLL:
@@ -66,36 +70,51 @@ class Compiler:
             dtype: what `number` is in it, `float` or `double`.
 
         Raises:
-            NotCompiled: the compiler refuses it.
+            CompilationError: the compiler refuses it, or what comes out cannot be kept or loaded.
         """
         text = "\n".join([f"typedef {dtype} number;", *DTYPES[dtype], PRELUDE, text])
-        told = "\n".join([text, self.version, *self.flags, *self.libraries, repr(self.machine)])
+        told = "\n".join([text, self.version, *self.flags, *self.libraries, self.target, repr(self.machine)])
         name = f"{hashlib.sha256(told.encode()).hexdigest()}.so"
-        with TemporaryDirectory(prefix="minidl-") as temporary:
-            folder = _cache_folder() or Path(temporary)
-            path = folder / name
-            if not path.exists():
-                built = Path(temporary) / name
-                self._compile(text, built)
-                shutil.copy(built, folder / f"{name}.{os.getpid()}")
-                (folder / f"{name}.{os.getpid()}").replace(path)
-            return ctypes.CDLL(str(path))
+        try:
+            with TemporaryDirectory(prefix="minidl-") as temporary:
+                path = (_cache_folder() or Path(temporary)) / name
+                if not _is_whole(path):
+                    built = Path(temporary) / f"built-{name}"
+                    self._compile(text, built)
+                    _keep(built.read_bytes(), path)
+                return ctypes.CDLL(str(path))
+        except OSError as error:
+            raise CompilationError(f"the compiled library cannot be used: {error}") from error
 
     def _compile(self, text: str, into: Path) -> None:
-        command = [self.command, *self.flags, "-x", "c", "-", "-o", str(into), *self.libraries]
-        done = subprocess.run(command, input=text, capture_output=True, text=True)
+        command = [*self.command, *self.flags, "-x", "c", "-", "-o", str(into), *self.libraries]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, errors="replace")
         if done.returncode:
-            raise NotCompiled(f"{self.command} failed: {(done.stderr.strip() or 'it said nothing').splitlines()[0]}")
+            said = done.stderr.strip() or "it said nothing"
+            raise CompilationError(f"{self.command[0]} failed: {said.splitlines()[0]}")
+
+
+def _keep(content: bytes, path: Path) -> None:
+    """Write a library, and the digest of its content behind it: it is there as a whole, or not at all."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    temporary.write_bytes(content + hashlib.sha256(content).digest())
+    temporary.replace(path)
+
+
+def _is_whole(path: Path) -> bool:
+    """Tell whether a library is there, and as it was written. (The system ends a process that loads half of one.)"""
+    content = path.read_bytes() if path.exists() else b""
+    size = hashlib.sha256().digest_size
+    return hashlib.sha256(content[:-size]).digest() == content[-size:]
 
 
 def _cache_folder() -> Path | None:
     """Return the folder of compiled libraries; None if there is none that only this user can write to."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(root) / "minidl"
     try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "minidl"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         state = folder.stat()
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: nobody knows of a home.
         return None
     is_private = state.st_uid == os.getuid() and not state.st_mode & 0o022
     return folder if is_private and os.access(folder, os.W_OK) else None
@@ -106,25 +125,28 @@ def find_compiler() -> Compiler:
     """Return the system's C compiler: what the environment variable CC names, or else `cc`.
 
     Raises:
-        NotCompiled: there is none that works.
+        CompilationError: there is none that works.
     """
-    command = shutil.which(os.environ.get("CC", "cc"))
-    if not command:
-        raise NotCompiled("there is no C compiler")
-    version = _output([command, "--version"]).splitlines()[0]
+    words = shlex.split(os.environ.get("CC", "")) or ["cc"]
+    found = shutil.which(words[0])
+    if not found:
+        raise CompilationError("there is no C compiler")
+    command = [found, *words[1:]]
     for flags, libraries in CHOICES:
-        compiler = Compiler(command, version, [*FLAGS, *flags], libraries, _machine(command, flags))
+        target = _output([*command, *flags, "-dM", "-E", "-x", "c", os.devnull])
+        version = re.search(r'__VERSION__ "(.*)"', target)
+        told = f"{words[0]} {version[1] if version else 'of unknown version'}"
+        compiler = Compiler(command, told, [*FLAGS, *flags], libraries, target, _machine(target))
         try:
             for dtype in DTYPES:
                 compiler.load(PROBE, dtype)
-        except (NotCompiled, OSError):
+        except CompilationError:
             continue
         return compiler
-    raise NotCompiled(f"{command} does not work")
+    raise CompilationError(f"{found} does not work")
 
 
-def _machine(command: str, flags: Sequence[str]) -> Machine:
-    macros = _output([command, *flags, "-dM", "-E", "-x", "c", os.devnull])
+def _machine(macros: str) -> Machine:
     if "__AVX512F__" in macros:
         return Machine(vector_bytes=64, registers=32)
     if "__AVX__" in macros:
@@ -134,6 +156,6 @@ def _machine(command: str, flags: Sequence[str]) -> Machine:
 
 def _output(command: Sequence[str]) -> str:
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(command, capture_output=True, text=True, errors="replace", check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return ""

@@ -9,36 +9,32 @@ VECTOR_OF(2) VECTOR_OF(4) VECTOR_OF(8) VECTOR_OF(16)
 #define VECTOR(n, first) (*(V##n *)&(first))
 #define ALL(n, value) ((V##n){0} + (value))
 
-/* The sum of a vector's numbers: of its halves, added up. */
-static inline number SUM2(V2 x) { return x[0] + x[1]; }
-static inline number SUM4(V4 x)
+/* A vector of half as many numbers: the two halves added up. */
+static inline V8 fold16(V16 x)
 {
-    return SUM2(__builtin_shufflevector(x, x, 0, 1) + __builtin_shufflevector(x, x, 2, 3));
+    return __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7)
+        + __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15);
 }
-static inline number SUM8(V8 x)
+static inline V4 fold8(V8 x)
 {
-    return SUM4(__builtin_shufflevector(x, x, 0, 1, 2, 3) + __builtin_shufflevector(x, x, 4, 5, 6, 7));
-}
-static inline number SUM16(V16 x)
-{
-    return SUM8(__builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7)
-        + __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15));
+    return __builtin_shufflevector(x, x, 0, 1, 2, 3) + __builtin_shufflevector(x, x, 4, 5, 6, 7);
 }
 
-/* The sum of n numbers that lie side by side: of as many as a vector holds, then of half as many, and so on. */
+/* The sum of n numbers that lie side by side: sixteen at a time, then eight, then four. */
 static inline number row_sum(const number *x, int n)
 {
-    number total = 0;
+    V4 sums = {0};
     int i = 0;
     if (n >= 16) {
-        V16 sums = {0};
-        for (; i + 16 <= n; i += 16) sums += VECTOR(16, x[i]);
-        total += SUM16(sums);
+        V16 many = {0};
+        for (; i + 16 <= n; i += 16) many += VECTOR(16, x[i]);
+        sums += fold8(fold16(many));
     }
-    if (i + 8 <= n) total += SUM8(VECTOR(8, x[i])), i += 8;
-    if (i + 4 <= n) total += SUM4(VECTOR(4, x[i])), i += 4;
-    if (i + 2 <= n) total += SUM2(VECTOR(2, x[i])), i += 2;
-    return i < n ? total + x[i] : total;
+    if (i + 8 <= n) sums += fold8(VECTOR(8, x[i])), i += 8;
+    if (i + 4 <= n) sums += VECTOR(4, x[i]), i += 4;
+    number total = (sums[0] + sums[2]) + (sums[1] + sums[3]);
+    for (; i < n; i++) total += x[i];
+    return total;
 }
 
 #ifdef VECTOR_MATH

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..errors import NotCompiled
+from ..errors import CompilationError
 from .recording import Recording, View
 from .translation import Translator, pointer
 
@@ -66,7 +66,7 @@ class Program:
         memory: the bytes that it needs to work in.
 
     Raises:
-        NotCompiled: an operation has no translation.
+        CompilationError: an operation has no translation.
     """
 
     def __init__(self, name: str, translator: Translator, passes: Sequence[Pass], pieces: Sequence[Piece]):
@@ -89,7 +89,7 @@ class Program:
         )
         temporary: dict[int, int] = {}
         if len(operations) > MOST_OPERATIONS:
-            raise NotCompiled(f"a step of {len(operations)} operations would take too long to compile")
+            raise CompilationError(f"a step of {len(operations)} operations would take too long to compile")
         last_use = {view.block: place for place, operation in enumerate(operations) for view in operation.views()}
         last_use |= {view.block: len(operations) for view in [*each.after, *each.sums]}
         lines: list[str] = []
@@ -99,7 +99,7 @@ class Program:
                 if block in places or block in temporary:
                     continue
                 if block not in written:
-                    raise NotCompiled(f"{operation.name} reads what was there before the step")
+                    raise CompilationError(f"{operation.name} reads what was there before the step")
                 temporary[block] = memory.take(sizes[block])
                 lines.append(f"char *block{block} = memory + {temporary[block]};")
             scratch = self._translator.scratch(operation)
@@ -109,9 +109,12 @@ class Program:
             memory.give_back(work, scratch)
             for block in [block for block in temporary if last_use[block] == place]:
                 memory.give_back(temporary[block], sizes[block])
+        state = {view.block for view in each.before}
         for before, after in zip(each.before, each.after, strict=True):
-            if after.block != before.block:
-                lines.append(f"memcpy(block{before.block}, block{after.block}, {sizes[before.block]});")
+            if after != before:
+                if after.block in state:
+                    raise CompilationError("a part of the state takes the place of another")
+                lines += self._translator.copy(after, before)
         lines += [f"sums[{place}] += *{pointer(view)};" for place, view in enumerate(each.sums)]
         self.memory = max(self.memory, memory.size)
         head = f"static void {self._name}_{each.width}(char *memory, const number *c, const number *v, double *sums)"

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from ..errors import NotCompiled
+from ..errors import CompilationError
 from .products import Machine, Product
 from .recording import Operation, View
 
@@ -63,10 +63,10 @@ COMPARISONS = {
     "le": "{self} <= {other}",
 }
 # Arguments that say how and where to compute, but not what.
-IMMATERIAL = {"out", "dtype", "layout", "device", "pin_memory", "memory_format", "non_blocking"}
+IMMATERIAL = {"out", "size", "dtype", "layout", "device", "pin_memory", "memory_format", "non_blocking"}
 
-# The multiplications of a matrix product up to which no more than the sizes known beforehand makes it fast.
-LARGEST_PRODUCT = 4_000_000
+# The multiplications of a matrix product up to which the C was faster than PyTorch's library, by the bytes of a vector.
+LARGEST_PRODUCT = {64: 250_000_000, 32: 20_000_000, 16: 20_000_000}
 
 # They only take memory.
 SILENT = ("empty", "empty_like", "new_empty")
@@ -109,7 +109,7 @@ class Translator:
         """Yield the lines of C that do what an operation does.
 
         Raises:
-            NotCompiled: it is none of those that layers, losses and optimizers are usually made of.
+            CompilationError: it is none of those that layers, losses and optimizers are usually made of.
         """
         if operation.name in SILENT:
             pass
@@ -122,19 +122,19 @@ class Translator:
             self._check_types(operation, {torch.bool}, {self.dtype, torch.bool, torch.int64})
             yield from self._elementwise(operation, COMPARISONS[operation.name])
         else:
-            raise NotCompiled(f"{operation.name} has no translation to C")
+            raise CompilationError(f"{operation.name} has no translation to C")
 
     def _check_types(self, operation: Operation, results: set[torch.dtype], operands: set[torch.dtype]) -> None:
         """Make sure that C computes with the types that PyTorch would compute with."""
         given = {view.dtype for view in operation.views()} - {view.dtype for view in operation.results}
         if not ({view.dtype for view in operation.results} <= results and given <= operands):
-            raise NotCompiled(f"{operation.name} of numbers of these types has no translation to C")
+            raise CompilationError(f"{operation.name} of numbers of these types has no translation to C")
 
     def _elementwise(self, operation: Operation, template: str) -> Iterator[str]:
         arguments = {name: value for name, value in operation.arguments.items() if name not in IMMATERIAL}
         for name, value in arguments.items():
             if f"{{{name}}}" not in template and value is not None and value not in operation.results:
-                raise NotCompiled(f"{operation.name} with {name} has no translation to C")
+                raise CompilationError(f"{operation.name} with {name} has no translation to C")
         for name in ("alpha", "value"):
             # A factor of 1 is no constant of the config, but part of what the operation is.
             if f"{{{name}}} * " in template and arguments[name] == 1:
@@ -143,6 +143,13 @@ class Translator:
         operands = {name: value for name, value in arguments.items() if f"{{{name}}}" in template}
         values = {name: self._scalar(value) for name, value in operands.items() if not isinstance(value, View)}
         yield from self._loops(template, result, {k: v for k, v in operands.items() if isinstance(v, View)}, values)
+
+    def _power(self, operation: Operation) -> Iterator[str]:
+        exponent = operation.arguments["exponent"]
+        if exponent not in (2, 3):
+            raise CompilationError(f"the power of {exponent} has no translation to C")
+        template = " * ".join(["{self}"] * int(exponent))
+        yield from self._loops(template, operation.results[0], {"self": operation.arguments["self"]}, {})
 
     def _clamp(self, operation: Operation) -> Iterator[str]:
         template, values = "{self}", {}
@@ -167,6 +174,10 @@ class Translator:
         }
         target = f"{pointer(result)}[{_index(written)}]"
         yield from _nest(shape, f"{target} = {template.format(**entries, **values)};")
+
+    def copy(self, source: View, to: View) -> Iterator[str]:
+        """Yield the lines of C that copy numbers."""
+        yield from self._loops("{source}", to, {"source": source}, {})
 
     def _sum(self, operation: Operation) -> Iterator[str]:
         """Add up along a dimension, and divide by its length for a mean."""
@@ -207,17 +218,17 @@ class Translator:
         given, (result,), (left, right) = operation.arguments, operation.results, _factors(operation)
         start = given["self"] if operation.name == "baddbmm" else None
         if start and (given["beta"] != 1 or given["alpha"] != 1):
-            raise NotCompiled("baddbmm with factors has no translation to C")
+            raise CompilationError("baddbmm with factors has no translation to C")
         rows_lie_well = result.strides[2] == 1 and 1 in right.strides[1:]
         if {left.dtype, right.dtype, result.dtype} != {self.dtype} or not rows_lie_well:
-            raise NotCompiled(f"{operation.name} of such matrices has no translation to C")
+            raise CompilationError(f"{operation.name} of such matrices has no translation to C")
         batch, rows, columns = result.shape
-        if rows * columns * left.shape[2] > LARGEST_PRODUCT:
-            raise NotCompiled("matrix products this large gain nothing by compiling")
+        if rows * columns * left.shape[2] > LARGEST_PRODUCT[self.machine.vector_bytes]:
+            raise CompilationError("matrix products this large gain nothing by compiling")
         inner, (right_batch, right_row, right_column) = left.shape[2], right.strides
         start_batch, start_row, start_column = (0, None, 0) if start is None else _broadcast(start, result.shape)
         if start_column not in (0, 1):
-            raise NotCompiled("baddbmm of such matrices has no translation to C")
+            raise CompilationError("baddbmm of such matrices has no translation to C")
         product = Product(
             *(rows, inner, columns),
             result_row=result.strides[1],
@@ -243,11 +254,11 @@ class Translator:
         strides = result.strides[:dim] + result.strides[dim + 1 :]
         for index, source in enumerate(tensors):
             part = View(result.block, result.offset + index * result.strides[dim], source.shape, strides, result.dtype)
-            yield from self._loops("{source}", part, {"source": source}, {})
+            yield from self.copy(source, part)
 
     def _scalar(self, value: Any) -> str:
         if not isinstance(value, bool | int | float):
-            raise NotCompiled(f"the argument {value!r}")
+            raise CompilationError(f"the argument {value!r}")
         for sign, number in (("", value), ("-", -value)):
             if number in self.varying:
                 return f"({sign}v[{self.varying.index(number)}])"
@@ -258,6 +269,7 @@ class Translator:
         "baddbmm": _product,
         "bmm": _product,
         "clamp": _clamp,
+        "pow": _power,
         "sum": _sum,
         "mean": _sum,
         "max": _max,
@@ -283,15 +295,15 @@ class _Columns:
         place: the C of the number of a column, given its place i0, i1, … in the other dimensions.
 
     Raises:
-        NotCompiled: it looks along several dimensions.
+        CompilationError: it looks along several dimensions.
     """
 
     def __init__(self, operation: Operation):
         self.view: View = operation.arguments["self"]
         dims = operation.arguments.get("dim")
         (dim,) = dims if isinstance(dims, list | tuple) and len(dims) == 1 else [dims]
-        if not isinstance(dim, int):
-            raise NotCompiled(f"{operation.name} along the dimensions {dims} has no translation to C")
+        if not isinstance(dim, int) or not self.view.shape:
+            raise CompilationError(f"{operation.name} along the dimensions {dims} has no translation to C")
         self._dim = dim % len(self.view.shape)
         self.shape = self._others(self.view.shape)
         self.count, self.step = self.view.shape[self._dim], self.view.strides[self._dim]

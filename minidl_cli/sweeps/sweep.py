@@ -17,7 +17,7 @@ from ..runs.environment import environment
 from ..runs.folder import DEFAULT_RUNS_DIR, VARIANTS, Run
 from ..runs.metrics import MetricsLog
 from ..training.build import build, variants
-from ..training.compiled import describe_steps
+from ..training.compiled import compile_ahead, describe_steps
 from ..training.exactness import single_thread, warn_of_inexact_products
 from ..training.memory import physical_memory
 from ..training.trainer import EpochRecord, Round
@@ -208,7 +208,10 @@ class _RoundsJob:
     def train(self, workers: Workers) -> Generator[EpochRecord, None, None]:
         """Do what `records` does, but do not complain of rounds that diverged."""
         warn_of_inexact_products(self._task.dtype)
-        workers.call(self._plan)
+        workers.start(self._plan)
+        if self._plan.workers > 1:
+            compile_ahead(self._config)
+        workers.wait()
         started = perf_counter()
         seeds, options = self._config.seeds, self._config.training
         rounds: dict[int, Round] = {}

@@ -6,28 +6,24 @@ from collections.abc import Iterator
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from traceback import format_exc
 from types import TracebackType
 
 from ..config.schema import Config
 from ..errors import TrainingError
-from ..reference.torch_trainer import TorchTrainer
-from ..training.build import build
-from ..training.compiled import make_trainer
-from ..training.trainer import EpochRecord, Round
+from .chunks import Event, train_chunk
 from .plan import Chunk, Plan
-
-Event = EpochRecord | Round
+from .worker import work
 
 
 class Workers:
-    """Processes that train chunks of rounds: started when they are called for, kept until the end.
+    """Processes that train chunks of rounds: kept until the end.
 
     As a context manager, it ends them all: in peace when there is nothing left to do, at once after an error.
     """
 
     def __init__(self) -> None:
         self._processes: list[SpawnProcess] = []
+        self._starting: list[Connection] = []
         self._idle: list[Connection] = []
 
     def __enter__(self) -> "Workers":
@@ -36,24 +32,28 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for connection in self._idle:
+        for connection in self._starting + self._idle:
             connection.close()
         for process in self._processes:
             if kind is not None:
                 process.terminate()
             process.join()
 
-    def call(self, plan: Plan) -> None:
-        """Start as many processes as a plan needs, unless they are there already, and wait until they are ready.
+    def start(self, plan: Plan) -> None:
+        """Start as many processes as a plan needs, unless they are there already."""
+        needed = plan.workers if plan.workers > 1 else 0
+        self._starting += [self._start() for _ in range(needed - len(self._processes))]
+
+    def wait(self) -> None:
+        """Wait until all that were started are ready.
 
         Raises:
             TrainingError: one died.
         """
-        needed = plan.workers if plan.workers > 1 else 0
-        new = [self._start() for _ in range(needed - len(self._processes))]
-        for connection in new:
+        for connection in self._starting:
             _receive(connection, doing="started")
-        self._idle += new
+        self._idle += self._starting
+        self._starting = []
 
     def train(self, config: Config, plan: Plan) -> Iterator[Event]:
         """Train all rounds, and yield their epoch records as they come, and each round when it is done.
@@ -62,12 +62,13 @@ class Workers:
             GraphError: a layer failed.
             TrainingError: a worker died.
         """
-        self.call(plan)
+        self.start(plan)
+        self.wait()
         if plan.workers > 1:
             yield from self._train_in_processes(config, plan)
             return
         for chunk in plan.chunks:
-            yield from _train_chunk(config, chunk)
+            yield from train_chunk(config, chunk)
 
     def _train_in_processes(self, config: Config, plan: Plan) -> Iterator[Event]:
         waiting = deque(plan.chunks)
@@ -99,12 +100,6 @@ class Workers:
         process, connection = _start_worker()
         self._processes.append(process)
         return connection
-
-
-def _train_chunk(config: Config, chunk: Chunk) -> Iterator[Event]:
-    trainer = TorchTrainer(build(config), chunk) if config.framework == "torch" else make_trainer(config, chunk)
-    yield from trainer.epochs()
-    yield from trainer.rounds()
 
 
 def _receive(connection: Connection, doing: str) -> Event | None:
@@ -140,26 +135,3 @@ def _start_worker() -> tuple[SpawnProcess, Connection]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()
     return process, ours
-
-
-def work(connection: Connection) -> None:
-    """Be a worker process: train the chunks that come, until the connection ends.
-
-    Args:
-        connection: brings configs with chunks, and takes for each its events and then None, or else the exception that
-            came. It takes a None at the beginning, too.
-    """
-    try:
-        connection.send(None)
-        while True:
-            config, chunk = connection.recv()
-            try:
-                for event in _train_chunk(config, chunk):
-                    connection.send(event)
-                connection.send(None)
-            except Exception as error:
-                # The first process raises it again, where what happened here would be lost.
-                error.add_note(f"In a worker:\n{format_exc()}")
-                connection.send(error)
-    except (EOFError, ConnectionError):
-        pass  # There is no more work, or the first process is gone.

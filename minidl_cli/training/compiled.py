@@ -3,6 +3,7 @@
 import ctypes
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from math import ceil, prod
 from typing import Any
@@ -15,7 +16,7 @@ from ..compiled.program import ALIGNMENT, Pass, Piece, Program
 from ..compiled.recording import Recording
 from ..compiled.translation import C_TYPES, Translator
 from ..config.schema import Config
-from ..errors import MinidlWarning, NotCompiled
+from ..errors import CompilationError, InputError, MinidlWarning
 from ..randomness import generator
 from ..runs.metrics import Numbers
 from .build import Task, build
@@ -44,7 +45,7 @@ class CompiledStep:
         constants: the numbers in them, `[constants]`.
 
     Raises:
-        NotCompiled: there is no compiler, or something that the config asks for has no translation.
+        CompilationError: there is no compiler, or something that the config asks for has no translation.
     """
 
     @single_thread()
@@ -54,7 +55,7 @@ class CompiledStep:
         task = build(config)
         self.dtype = task.dtype
         if vector_bytes(task) > LARGEST_ROUND:
-            raise NotCompiled("networks this large gain nothing by compiling")
+            raise CompilationError("networks this large gain nothing by compiling")
         task.network.allocate(1, task.dtype)
         task.optimizer.start(task.network.values)
         stand_ins = _stand_ins(task)
@@ -75,7 +76,7 @@ class CompiledStep:
         """The programs `train` and `judge`, compiled when they are first asked for.
 
         Raises:
-            NotCompiled: the compiler fails.
+            CompilationError: the compiler fails.
         """
         return self._compiler.load(self._source, C_TYPES[self.dtype])
 
@@ -84,7 +85,7 @@ def _stand_ins(task: Task) -> tuple[float, ...]:
     """Return numbers to record in the place of the optimizer's scalars, which no other number in a step is.
 
     Raises:
-        NotCompiled: the optimizer computes with its scalars, which a recording does not see.
+        CompilationError: the optimizer computes with its scalars, which a recording does not see.
     """
     count = len(task.optimizer.scalars(1.0, 1))
     choices = [
@@ -92,7 +93,7 @@ def _stand_ins(task: Task) -> tuple[float, ...]:
     ]
     seen = [_scalars_of_update(task, stand_ins) for stand_ins in choices]
     if seen[0] != seen[1]:
-        raise NotCompiled("the optimizer computes with the numbers that change from step to step")
+        raise CompilationError("the optimizer computes with the numbers that change from step to step")
     return choices[0]
 
 
@@ -124,6 +125,12 @@ def _pieces(task: Task) -> Iterator[Piece]:
         yield Piece(vectors + place, 0, prod(buffer.shape))
 
 
+def _own_buffers(task: Task) -> None:
+    """Give every buffer memory of its own, also where a layer has made it a part of something larger."""
+    for _, buffer in task.network.named_buffers():
+        buffer.value = buffer.value.clone(memory_format=torch.contiguous_format)
+
+
 def _state(task: Task) -> list[Tensor]:
     buffers = [buffer.value for _, buffer in task.network.named_buffers()]
     return [task.network.values, *task.optimizer.state.values(), *buffers]
@@ -132,6 +139,7 @@ def _state(task: Task) -> list[Tensor]:
 @torch.inference_mode()
 def _record_step(task: Task, step: Step, width: int, scalars: tuple[float, ...]) -> Pass:
     network = task.network
+    _own_buffers(task)
     network.train()
     network.draw_noise(width, [generator(0, "noise", 1)])
     x, target = _batch(task, width)
@@ -149,6 +157,7 @@ def _record_step(task: Task, step: Step, width: int, scalars: tuple[float, ...])
 
 @torch.inference_mode()
 def _record_evaluation(task: Task, width: int) -> Pass:
+    _own_buffers(task)
     task.network.train(False)
     x, target = _batch(task, width)
     recording = Recording()
@@ -275,9 +284,9 @@ def compiled_step(config: Config) -> CompiledStep | str:
         return "there is nothing to train"
     try:
         return CompiledStep(config)
-    except NotCompiled as error:
+    except CompilationError as error:
         if config.training.compiled == "always":
-            raise config.error(("training", "compiled"), f"the steps cannot be compiled: {error}") from error
+            raise _refusal(config, error) from error
         return str(error)
 
 
@@ -293,6 +302,18 @@ def describe_steps(config: Config) -> str:
     return f"compiled by {step.compiler}" if isinstance(step, CompiledStep) else f"PyTorch's operations ({step})"
 
 
+def _refusal(config: Config, error: CompilationError) -> InputError:
+    return config.error(("training", "compiled"), f"the steps cannot be compiled: {error}")
+
+
+def compile_ahead(config: Config) -> None:
+    """Compile the steps of a config, if there is something to compile: other processes find them in the cache then."""
+    step = None if config.framework == "torch" else compiled_step(config)
+    if isinstance(step, CompiledStep):
+        with suppress(CompilationError):
+            step.library  # noqa: B018
+
+
 def make_trainer(config: Config, seeds: Sequence[int]) -> Trainer:
     """Return the trainer of the rounds with these seeds: one by compiled steps, if that is possible and asked for.
 
@@ -303,7 +324,9 @@ def make_trainer(config: Config, seeds: Sequence[int]) -> Trainer:
     if isinstance(step, CompiledStep):
         try:
             step.library  # noqa: B018
-        except NotCompiled as error:
+        except CompilationError as error:
+            if config.training.compiled == "always":
+                raise _refusal(config, error) from error
             warnings.warn(f"training goes on without compiled steps: {error}", MinidlWarning, stacklevel=2)
         else:
             return CompiledTrainer(build(config), seeds, step)
