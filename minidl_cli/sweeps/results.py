@@ -38,6 +38,11 @@ def write_results(run: Run, task: Task, rounds: Sequence[Round], log: MetricsLog
     draw_figures(run, task, rounds, log)
 
 
+def import_drawing() -> None:
+    """Import what draws figures, which takes half a second, while there is time."""
+    from . import drawing  # noqa: F401
+
+
 def summary(task: Task, rounds: Sequence[Round], seconds: float) -> dict[str, Any]:
     """Return the content of `summary.json`."""
     finished = [each.metrics for each in rounds if each.status == "finished"]

@@ -4,6 +4,7 @@ import json
 import warnings
 from collections.abc import Generator, Sequence
 from pathlib import Path
+from threading import Thread
 from time import perf_counter
 from typing import Protocol
 
@@ -23,7 +24,7 @@ from ..training.memory import physical_memory
 from ..training.trainer import EpochRecord, Round
 from .contrast import Side, contrast
 from .plan import plan
-from .results import write_results
+from .results import import_drawing, write_results
 from .workers import Workers
 
 
@@ -210,7 +211,9 @@ class _RoundsJob:
         warn_of_inexact_products(self._task.dtype)
         workers.start(self._plan)
         if self._plan.workers > 1:
+            # While the workers start and train, this process has time.
             compile_ahead(self._config)
+            Thread(target=import_drawing, daemon=True).start()
         workers.wait()
         started = perf_counter()
         seeds, options = self._config.seeds, self._config.training

@@ -227,7 +227,7 @@ class CompiledTrainer(Trainer):
 
     def _train(self, lr: float) -> dict[str, Numbers]:
         samples, measures = self.samples["train"], Measures(len(self.stack))
-        noise = [generator(seed, "noise", self.epoch) for seed in self.stack]
+        noise = self._noise_generators()
         for order in torch.split(self.order(self.epoch), samples.block_size(self.step.size), dim=1):
             count = order.shape[1]
             self.network.draw_noise(count, noise)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Generator, Tensor
 
 from ..config.schema import Config, EarlyStopping
 from ..randomness import generator
@@ -155,7 +155,7 @@ class Trainer:
         """Train for an epoch, and return the measures of the outputs on the way, each `[rounds]`."""
         samples, size = self.samples["train"], self.step.size
         measures = Measures(len(self.stack))
-        noise = [generator(seed, "noise", self.epoch) for seed in self.stack]
+        noise = self._noise_generators()
         self.network.train()
         for inputs, targets in samples.gather(self.order(self.epoch), samples.block_size(size)):
             outputs = torch.empty_like(targets)
@@ -166,6 +166,11 @@ class Trainer:
                 self.step.update(lr)
             measures.add(outputs.shape[2], self.judge.sums(outputs, targets))
         return measures.means("train")
+
+    def _noise_generators(self) -> list[Generator]:
+        """Return the generator of each round's noise in this epoch; none if there is no noise."""
+        seeds = self.stack if self.network.noise_features() else []
+        return [generator(seed, "noise", self.epoch) for seed in seeds]
 
     def order(self, epoch: int) -> Tensor:
         """Return the order of the samples in an epoch, `[rounds, samples]`; a last batch to be dropped is left out."""
