@@ -1,6 +1,6 @@
 """minidl's side of the steps: `python -m benchmarks.minidl_steps WORK ROUNDS` serves the time of a step.
 
-The rounds train as in `minidl sweep`, in the stacks and processes that minidl chooses. What is measured is the steady
+The rounds train as in `minidl sweep`, in the stacks that minidl chooses, in a process for each core. What is measured is the steady
 state: for every stack the time from its first epoch's record to its last one's, added up and divided by the number of
 processes, by the epochs, by the steps of an epoch, and by the rounds. So it counts all that an epoch takes (orders,
 batches, metrics, test evaluation), but not the start.
@@ -10,7 +10,7 @@ import sys
 
 from minidl_cli import load_config
 from minidl_cli.config.schema import Config
-from minidl_cli.sweeps.plan import plan
+from minidl_cli.sweeps.plan import default_workers, plan
 from minidl_cli.sweeps.workers import Workers
 from minidl_cli.training.build import build
 from minidl_cli.training.trainer import EpochRecord
@@ -36,7 +36,8 @@ def steps(work: Work, rounds: int) -> Measure:
 def _steady(work: Work, rounds: int, epochs: int) -> float:
     """Return the seconds that a step takes, given how many epochs to measure: another one comes before."""
     trained = config(work, f"training.epochs={epochs + 1}", f"sweep.rounds={rounds}")
-    planned = plan(build(trained))
+    # As for a long training: these are too short for minidl to start workers by itself.
+    planned = plan(build(trained), default_workers())
     records = [event for event in WORKERS.train(trained, planned) if isinstance(event, EpochRecord)]
     ends = [{tuple(each.seeds): each.seconds for each in records if each.epoch == epoch} for epoch in (1, epochs + 1)]
     steady = sum(ends[1][seeds] - ends[0][seeds] for seeds in ends[0])

@@ -37,7 +37,7 @@ def _seeds(context: click.Context, parameter: click.Parameter, value: str | None
 @options.runs_dir_option
 @click.option("--workers", type=click.IntRange(min=1), help="How many processes. [default: the cores]")
 @click.option(
-    "--chunk", type=click.IntRange(min=1), help="How many rounds in one stack. [default: what fits the cache]"
+    "--chunk", type=click.IntRange(min=1), help="How many rounds in one stack. [default: what is fast and fits in memory]"
 )
 @options.device_option
 @options.quiet_option

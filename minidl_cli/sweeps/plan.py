@@ -11,8 +11,9 @@ from ..training.memory import Memory, estimate, physical_memory, vector_bytes
 
 Chunk = Sequence[int]
 
-# What one core keeps close at hand.
-CACHE_BYTES = 2**20
+# The largest stack: for PyTorch's operations what one core keeps close at hand, as each of them goes through the whole
+# stack. Compiled steps take one round after the other, so that only the number of epoch records speaks for a bound.
+STACK_BYTES, COMPILED_STACK_BYTES = 2**20, 2**26
 # What a worker takes to start, importing PyTorch mostly; and how fast rounds train, at best, on one core. Measured on
 # a machine of 2026; only their order of magnitude matters.
 START_SECONDS = 1.5
@@ -46,8 +47,8 @@ def plan(task: Task, workers: int | None = None, chunk: int | None = None) -> Pl
         task: what they train.
         workers: the number of processes, if there is work for as many; by default the number of cores, or one, if
             the training is shorter than the start of a worker.
-        chunk: the rounds of a stack; by default as many as the cache holds and memory allows, and a stack or more for
-            each worker. PyTorch's modules cannot be stacked: by default each of their rounds is a chunk.
+        chunk: the rounds of a stack; by default as many as are fast together and memory allows, and a stack or more
+            for each worker. PyTorch's modules cannot be stacked: by default each of their rounds is a chunk.
 
     Raises:
         InputError: PyTorch is to train, and a component has no counterpart there.
@@ -57,7 +58,8 @@ def plan(task: Task, workers: int | None = None, chunk: int | None = None) -> Pl
         check_counterparts(task.config)
         chunk = chunk or 1
     elif chunk is None:
-        stacks = ceil(len(seeds) * vector_bytes(task) / CACHE_BYTES)
+        largest = STACK_BYTES if task.config.training.compiled == "never" else COMPILED_STACK_BYTES
+        stacks = ceil(len(seeds) * vector_bytes(task) / largest)
         chunk = ceil(len(seeds) / (ceil(stacks / workers) * workers))
         while chunk > 1 and estimate(task, chunk).total * workers > physical_memory() / 2:
             chunk = ceil(chunk / 2)

@@ -70,7 +70,7 @@ def sweep(
         config: what to train.
         runs_dir: the folder of runs.
         workers: the number of processes; by default the number of cores.
-        chunk: the number of rounds in a stack; by default what fits the cache.
+        chunk: the number of rounds in a stack; by default what is fast together and fits in memory.
 
     Raises:
         InputError: the config's parts do not fit together, or the folder cannot be written.
@@ -113,7 +113,7 @@ def start(
         config: what to train: its rounds, or if `sweep.vary` says so, its variants.
         runs_dir: the folder of runs.
         workers: the number of processes; by default the number of cores.
-        chunk: the number of rounds in a stack; by default what fits the cache.
+        chunk: the number of rounds in a stack; by default what is fast together and fits in memory.
 
     Raises:
         InputError: the config's parts do not fit together, memory is too small, or the folder cannot be written.

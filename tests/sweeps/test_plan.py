@@ -54,10 +54,12 @@ def test_expected_time_grows_with_the_work(task):
     assert expected_seconds(task("training.epochs=0")) == 0
 
 
-def test_a_stack_is_what_the_cache_holds_divided_evenly(task):
-    planned = plan(task("sweep.rounds=1000", LONG, "model.0.linear=200"))
+@pytest.mark.parametrize(("compiled", "largest"), [("never", "STACK_BYTES"), ("auto", "COMPILED_STACK_BYTES")])
+def test_stacks_are_bounded_and_divided_evenly(task, compiled, largest, monkeypatch):
+    monkeypatch.setattr(planning, largest, 2**20)
+    planned = plan(task("sweep.rounds=1000", LONG, "model.0.linear=200", f"training.compiled={compiled}"))
     sizes = [len(chunk) for chunk in planned.chunks]
-    assert max(sizes) * memory.vector_bytes(task("model.0.linear=200")) <= planning.CACHE_BYTES
+    assert max(sizes) * memory.vector_bytes(task("model.0.linear=200")) <= 2**20
     assert len(sizes) % 4 == 0
     assert max(sizes) - min(sizes[:-1]) == 0
 
