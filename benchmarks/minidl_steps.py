@@ -1,9 +1,9 @@
 """minidl's side of the steps: `python -m benchmarks.minidl_steps WORK ROUNDS` serves the time of a step.
 
-The rounds train as in `minidl sweep`, in the stacks that minidl chooses, in a process for each core. What is measured is the steady
-state: for every stack the time from its first epoch's record to its last one's, added up and divided by the number of
-processes, by the epochs, by the steps of an epoch, and by the rounds. So it counts all that an epoch takes (orders,
-batches, metrics, test evaluation), but not the start.
+The rounds train as in `minidl sweep`, in the stacks that minidl chooses, in a process for each core. What is measured
+is the steady state: for every stack the time from its first epoch's record to its last one's, added up and divided by
+the number of processes, by the epochs, by the steps of an epoch, and by the rounds. So it counts all that an epoch
+takes (orders, batches, metrics, test evaluation), but not the start.
 """
 
 import sys

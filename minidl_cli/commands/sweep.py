@@ -35,9 +35,9 @@ def _seeds(context: click.Context, parameter: click.Parameter, value: str | None
 )
 @options.name_option
 @options.runs_dir_option
-@click.option("--workers", type=click.IntRange(min=1), help="How many processes. [default: the cores]")
+@click.option("--workers", type=click.IntRange(min=1), help="How many processes. [default: the cores, if it pays]")
 @click.option(
-    "--chunk", type=click.IntRange(min=1), help="How many rounds in one stack. [default: what is fast and fits in memory]"
+    "--chunk", type=click.IntRange(min=1), help="How many rounds in one stack. [default: what is fast and fits]"
 )
 @options.device_option
 @options.quiet_option

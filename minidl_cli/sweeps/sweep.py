@@ -202,12 +202,12 @@ class _RoundsJob:
 
     def records(self) -> Generator[EpochRecord, None, None]:
         with Workers() as workers:
-            yield from self.train(workers)
+            yield from self.train(workers, is_last=True)
         if self.all_diverged:
             raise TrainingError(f"every round diverged; try a smaller learning rate ({self.run.path} has the records)")
 
-    def train(self, workers: Workers) -> Generator[EpochRecord, None, None]:
-        """Do what `records` does, but do not complain of rounds that diverged."""
+    def train(self, workers: Workers, is_last: bool) -> Generator[EpochRecord, None, None]:
+        """Do what `records` does, but do not complain of rounds that diverged; the last dismisses the workers."""
         warn_of_inexact_products(self._task.dtype)
         workers.start(self._plan)
         if self._plan.workers > 1:
@@ -227,6 +227,8 @@ class _RoundsJob:
                     if options.is_logged(event.epoch):
                         log.write(event.epoch, event.seeds, event.lr, event.metrics, event.seconds)
                     yield event
+            if is_last:
+                workers.dismiss()
             ordered = [rounds[seed] for seed in seeds]
             write_results(self.run, self._task, ordered, log, perf_counter() - started)
         except OSError as error:
@@ -244,9 +246,9 @@ class _VariantsJob:
 
     def records(self) -> Generator[EpochRecord, None, None]:
         with Workers() as workers:
-            for label, job in self._jobs.items():
+            for place, (label, job) in enumerate(self._jobs.items(), start=1):
                 self.doing = label
-                yield from job.train(workers)
+                yield from job.train(workers, is_last=place == len(self._jobs))
         # Drawing takes a third of a second to import: not before it is needed.
         from .contrast_results import write_variants
 

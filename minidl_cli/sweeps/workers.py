@@ -32,12 +32,18 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None:
+            for process in self._processes:
+                process.terminate()
+        self.dismiss()
+
+    def dismiss(self) -> None:
+        """End all processes, as there is nothing left to do: they take memory."""
         for connection in self._starting + self._idle:
             connection.close()
         for process in self._processes:
-            if kind is not None:
-                process.terminate()
             process.join()
+        self._processes, self._starting, self._idle = [], [], []
 
     def start(self, plan: Plan) -> None:
         """Start as many processes as a plan needs, unless they are there already."""
