@@ -13,6 +13,7 @@ from minidl_cli.config.schema import Config
 from minidl_cli.sweeps.plan import default_workers, plan
 from minidl_cli.sweeps.workers import Workers
 from minidl_cli.training.build import build
+from minidl_cli.training.compiled import CompiledStep, compiled_step
 from minidl_cli.training.trainer import EpochRecord
 
 from . import minidl  # noqa: F401 (it makes the dataset of the digits known)
@@ -37,7 +38,8 @@ def _steady(work: Work, rounds: int, epochs: int) -> float:
     """Return the seconds that a step takes, given how many epochs to measure: another one comes before."""
     trained = config(work, f"training.epochs={epochs + 1}", f"sweep.rounds={rounds}")
     # As for a long training: these are too short for minidl to start workers by itself.
-    planned = plan(build(trained), default_workers())
+    is_compiled = isinstance(compiled_step(trained), CompiledStep)
+    planned = plan(build(trained), default_workers(), is_compiled=is_compiled)
     records = [event for event in WORKERS.train(trained, planned) if isinstance(event, EpochRecord)]
     ends = [{tuple(each.seeds): each.seconds for each in records if each.epoch == epoch} for epoch in (1, epochs + 1)]
     steady = sum(ends[1][seeds] - ends[0][seeds] for seeds in ends[0])

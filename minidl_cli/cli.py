@@ -84,7 +84,7 @@ def main() -> None:
 
 @contextmanager
 def _garbage_left_alone() -> Iterator[None]:
-    """Search for no garbage while the command starts, nor when it ends.
+    """Search for no garbage while the command starts, nor when it ends; in short commands not at all.
 
     The imports make hundreds of thousands of objects and hardly any garbage: to go through them again and again takes
     a third as long as the imports themselves. Training turns the search on (`commands/_training.py`).

@@ -73,16 +73,20 @@ class Compiler:
             CompilationError: the compiler refuses it, or what comes out cannot be kept or loaded.
         """
         text = "\n".join([f"typedef {dtype} number;", *DTYPES[dtype], PRELUDE, text])
-        told = "\n".join([text, self.version, *self.flags, *self.libraries, self.target, repr(self.machine)])
+        told = "\n".join(
+            [text, self.version, *self.command, *self.flags, *self.libraries, self.target, repr(self.machine)]
+        )
         name = f"{hashlib.sha256(told.encode()).hexdigest()}.so"
         try:
+            cache = _cache_folder()
+            if cache and _is_whole(cache / name):
+                return ctypes.CDLL(str(cache / name))
             with TemporaryDirectory(prefix="minidl-") as temporary:
-                path = (_cache_folder() or Path(temporary)) / name
-                if not _is_whole(path):
-                    built = Path(temporary) / f"built-{name}"
-                    self._compile(text, built)
-                    _keep(built.read_bytes(), path)
-                return ctypes.CDLL(str(path))
+                built = Path(temporary) / name
+                self._compile(text, built)
+                if cache:
+                    _keep(built.read_bytes(), cache / name)
+                return ctypes.CDLL(str(built))
         except OSError as error:
             raise CompilationError(f"the compiled library cannot be used: {error}") from error
 
@@ -127,7 +131,10 @@ def find_compiler() -> Compiler:
     Raises:
         CompilationError: there is none that works.
     """
-    words = shlex.split(os.environ.get("CC", "")) or ["cc"]
+    try:
+        words = shlex.split(os.environ.get("CC", "")) or ["cc"]
+    except ValueError as error:
+        raise CompilationError(f"the environment variable CC cannot be read: {error}") from error
     found = shutil.which(words[0])
     if not found:
         raise CompilationError("there is no C compiler")

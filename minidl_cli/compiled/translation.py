@@ -26,7 +26,8 @@ ELEMENTWISE = {
     "div": "{self} / {other}",
     "addcmul": "{self} + {value} * {tensor1} * {tensor2}",
     "addcdiv": "{self} + {value} * {tensor1} / {tensor2}",
-    "lerp": "{self} + {weight} * ({end} - {self})",
+    # From the end that is nearer, as PyTorch has it: a weight of 1 gives `end`.
+    "lerp": "{weight} < 0.5 ? {self} + {weight} * ({end} - {self}) : {end} - (1 - {weight}) * ({end} - {self})",
     "neg": "-{self}",
     "reciprocal": "1 / {self}",
     "square": "{self} * {self}",
@@ -210,8 +211,9 @@ class Translator:
         # The largest of them, without which the exponentials might overflow. NaN stays NaN.
         yield from source.each(f"{most} = {entry} <= {most} ? {most} : {entry};")
         yield from source.each(f"{total} += FUNCTION(exp)({entry} - {most});")
-        yield from _nest(source.shape, f"{most} += FUNCTION(log)({total});")
-        yield from source.each(f"{source.entry(result, k='k')} = {entry} - {most};")
+        yield from _nest(source.shape, f"{total} = FUNCTION(log)({total});")
+        # The largest first: added to it, the logarithm might be lost.
+        yield from source.each(f"{source.entry(result, k='k')} = {entry} - {most} - {total};")
 
     def _product(self, operation: Operation) -> Iterator[str]:
         """Multiply the matrices of a batch (here of one round, or of its two copies)."""
@@ -258,7 +260,7 @@ class Translator:
 
     def _scalar(self, value: Any) -> str:
         if not isinstance(value, bool | int | float):
-            raise CompilationError(f"the argument {value!r}")
+            raise CompilationError("a number that is itself computed has no translation to C")
         for sign, number in (("", value), ("-", -value)):
             if number in self.varying:
                 return f"({sign}v[{self.varying.index(number)}])"

@@ -6,7 +6,7 @@ from typing import Any
 from ..config.schema import Config
 from ..registry import Component
 from ..training.build import build, variants
-from ..training.compiled import describe_steps
+from ..training.compiled import CompiledStep, compiled_step
 from .plan import plan
 
 
@@ -23,8 +23,8 @@ def outline(config: Config) -> dict[str, Any]:
     Raises:
         InputError: the layers do not fit each other or the data.
     """
-    task = build(config)
-    planned = plan(task)
+    task, step = build(config), compiled_step(config)
+    planned = plan(task, is_compiled=isinstance(step, CompiledStep))
     memory = planned.memory(task)
     layers = []
     for component, layer, outputs in zip(config.model, task.network.layers, task.network.widths[1:], strict=True):
@@ -42,7 +42,7 @@ def outline(config: Config) -> dict[str, Any]:
         "parameters": task.network.parameter_count(),
         "rounds": len(config.seeds),
         "variants": [each.label for each in variants(config)] if config.sweep.vary else [],
-        "steps": describe_steps(config),
+        "steps": str(step),
         "memory": {
             "workers": planned.workers,
             "rounds_per_stack": len(planned.chunks[0]),

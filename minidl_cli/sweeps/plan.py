@@ -14,11 +14,11 @@ Chunk = Sequence[int]
 # The largest stack: for PyTorch's operations what one core keeps close at hand, as each of them goes through the whole
 # stack. Compiled steps take one round after the other, so that only the number of epoch records speaks for a bound.
 STACK_BYTES, COMPILED_STACK_BYTES = 2**20, 2**26
-# What a worker takes to start, importing PyTorch mostly; and how fast rounds train, at best, on one core. Measured on
-# a machine of 2026; only their order of magnitude matters.
+# What a worker takes to start, importing PyTorch mostly; and how fast rounds train on one core. Measured on a machine
+# of 2026; only their order of magnitude matters.
 START_SECONDS = 1.5
-OPERATIONS_PER_SECOND = 60e9
-STEP_SECONDS = {"minidl": 1e-6, "torch": 180e-6}
+# By who takes the steps: what one takes of each round, and floating-point operations for each second.
+COMPILED, OPERATIONS, MODULES = (1e-6, 60e9), (10e-6, 20e9), (180e-6, 30e9)
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Plan:
         return estimate(task, len(self.chunks[0])) * self.workers
 
 
-def plan(task: Task, workers: int | None = None, chunk: int | None = None) -> Plan:
+def plan(task: Task, workers: int | None = None, chunk: int | None = None, *, is_compiled: bool = False) -> Plan:
     """Divide the rounds of a task's config into chunks, each of which trains as one stack.
 
     Neither changes any number that comes out.
@@ -49,16 +49,17 @@ def plan(task: Task, workers: int | None = None, chunk: int | None = None) -> Pl
             the training is shorter than the start of a worker.
         chunk: the rounds of a stack; by default as many as are fast together and memory allows, and a stack or more
             for each worker. PyTorch's modules cannot be stacked: by default each of their rounds is a chunk.
+        is_compiled: whether compiled steps train them.
 
     Raises:
         InputError: PyTorch is to train, and a component has no counterpart there.
     """
-    seeds, workers = task.config.seeds, workers or _worthwhile_workers(task)
+    seeds, workers = task.config.seeds, workers or _worthwhile_workers(task, is_compiled)
     if task.config.framework == "torch":
         check_counterparts(task.config)
         chunk = chunk or 1
     elif chunk is None:
-        largest = STACK_BYTES if task.config.training.compiled == "never" else COMPILED_STACK_BYTES
+        largest = COMPILED_STACK_BYTES if is_compiled else STACK_BYTES
         stacks = ceil(len(seeds) * vector_bytes(task) / largest)
         chunk = ceil(len(seeds) / (ceil(stacks / workers) * workers))
         while chunk > 1 and estimate(task, chunk).total * workers > physical_memory() / 2:
@@ -67,21 +68,22 @@ def plan(task: Task, workers: int | None = None, chunk: int | None = None) -> Pl
     return Plan(chunks, min(workers, len(chunks)))
 
 
-def _worthwhile_workers(task: Task) -> int:
+def _worthwhile_workers(task: Task, is_compiled: bool) -> int:
     cores = default_workers()
-    saved = expected_seconds(task) * (1 - 1 / cores)
+    saved = expected_seconds(task, is_compiled) * (1 - 1 / cores)
     return cores if saved > START_SECONDS else 1
 
 
-def expected_seconds(task: Task) -> float:
-    """Estimate how long one core trains all rounds of a task's config, at best: by its floating-point operations.
+def expected_seconds(task: Task, is_compiled: bool) -> float:
+    """Estimate how long one core trains all rounds of a task's config, by its steps and floating-point operations.
 
     For each parameter there are about two for each sample of an evaluation, and six for one of training.
     """
     sizes, options = dict(task.sizes), task.config.training
     train, epochs = sizes.pop("train"), len(task.config.seeds) * options.epochs
     operations = task.network.parameter_count() * (6 * train + 2 * sum(sizes.values()))
-    return epochs * (operations / OPERATIONS_PER_SECOND + options.steps(train) * STEP_SECONDS[task.config.framework])
+    step_seconds, rate = MODULES if task.config.framework == "torch" else COMPILED if is_compiled else OPERATIONS
+    return epochs * (operations / rate + options.steps(train) * step_seconds)
 
 
 def default_workers() -> int:

@@ -18,7 +18,7 @@ from ..runs.environment import environment
 from ..runs.folder import DEFAULT_RUNS_DIR, VARIANTS, Run
 from ..runs.metrics import MetricsLog
 from ..training.build import build, variants
-from ..training.compiled import compile_ahead, describe_steps
+from ..training.compiled import CompiledStep, compile_ahead, compiled_step
 from ..training.exactness import single_thread, warn_of_inexact_products
 from ..training.memory import physical_memory
 from ..training.trainer import EpochRecord, Round
@@ -69,7 +69,7 @@ def sweep(
     Args:
         config: what to train.
         runs_dir: the folder of runs.
-        workers: the number of processes; by default the number of cores.
+        workers: the number of processes; by default the number of cores, or one for a short training.
         chunk: the number of rounds in a stack; by default what is fast together and fits in memory.
 
     Raises:
@@ -112,7 +112,7 @@ def start(
     Args:
         config: what to train: its rounds, or if `sweep.vary` says so, its variants.
         runs_dir: the folder of runs.
-        workers: the number of processes; by default the number of cores.
+        workers: the number of processes; by default the number of cores, or one for a short training.
         chunk: the number of rounds in a stack; by default what is fast together and fits in memory.
 
     Raises:
@@ -157,11 +157,12 @@ class _Planned:
 
     def __init__(self, config: Config, workers: int | None, chunk: int | None):
         self.config, self.task = config, build(config)
-        self.plan = plan(self.task, workers, chunk)
+        step = compiled_step(config)
+        self.steps = str(step)
+        self.plan = plan(self.task, workers, chunk, is_compiled=isinstance(step, CompiledStep))
         self._check_memory()
         self._check_shapes()
         self._warn_of_lone_batch()
-        self.steps = describe_steps(config)
 
     def files(self) -> dict[str, str]:
         return _files(self.config, self.plan.workers, self.steps)
@@ -195,6 +196,7 @@ class _RoundsJob:
 
     def __init__(self, planned: _Planned, run: Run):
         self._config, self._task, self._plan, self.run = planned.config, planned.task, planned.plan, run
+        self._steps = planned.steps
         rounds = len(self._config.seeds)
         self.epochs = rounds * self._config.training.epochs
         self.doing = f"{rounds} round{'s' * (rounds > 1)}"
@@ -210,9 +212,9 @@ class _RoundsJob:
         """Do what `records` does, but do not complain of rounds that diverged; the last dismisses the workers."""
         warn_of_inexact_products(self._task.dtype)
         workers.start(self._plan)
+        # While the workers start, this process has time to compile; while they train, to import what draws.
+        config = self._settled()
         if self._plan.workers > 1:
-            # While the workers start and train, this process has time.
-            compile_ahead(self._config)
             Thread(target=import_drawing, daemon=True).start()
         workers.wait()
         started = perf_counter()
@@ -220,7 +222,7 @@ class _RoundsJob:
         rounds: dict[int, Round] = {}
         try:
             with MetricsLog(self.run.metrics_path, seeds, options.logged_epochs(), self._task.metrics) as log:
-                for event in workers.train(self._config, self._plan):
+                for event in workers.train(config, self._plan):
                     if isinstance(event, Round):
                         rounds[event.seed] = event
                         continue
@@ -234,6 +236,16 @@ class _RoundsJob:
         except OSError as error:
             raise TrainingError(f"{self.run.path}: cannot be written: {error.strerror or error}") from error
         self.all_diverged = all(each.status == "diverged" for each in ordered)
+
+    def _settled(self) -> Config:
+        """Return the config with it settled who takes the steps: one and the same for all rounds."""
+        steps = compile_ahead(self._config)
+        if steps == self._steps:
+            return self._config
+        warnings.warn(f"the steps could not be compiled; they are those of {steps}", MinidlWarning, stacklevel=2)
+        self.run.write_json("environment.json", self.run.environment() | {"steps": steps})
+        options = self._config.training.model_copy(update={"compiled": "never"})
+        return self._config.model_copy(update={"training": options})
 
 
 class _VariantsJob:
@@ -249,7 +261,7 @@ class _VariantsJob:
             for place, (label, job) in enumerate(self._jobs.items(), start=1):
                 self.doing = label
                 yield from job.train(workers, is_last=place == len(self._jobs))
-        # Drawing takes a third of a second to import: not before it is needed.
+        # Drawing takes half a second to import: not before it is needed.
         from .contrast_results import write_variants
 
         try:

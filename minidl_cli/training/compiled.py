@@ -1,9 +1,7 @@
 """Training with compiled steps: what the layers, the loss and the optimizer do to one round, repeated by C."""
 
 import ctypes
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import cached_property
 from math import ceil, prod
 from typing import Any
@@ -14,9 +12,9 @@ from torch import Tensor
 from ..compiled.library import find_compiler
 from ..compiled.program import ALIGNMENT, Pass, Piece, Program
 from ..compiled.recording import Recording
-from ..compiled.translation import C_TYPES, Translator
+from ..compiled.translation import C_TYPES, LARGEST_PRODUCT, Translator
 from ..config.schema import Config
-from ..errors import CompilationError, InputError, MinidlWarning
+from ..errors import CompilationError, TrainingError
 from ..randomness import generator
 from ..runs.metrics import Numbers
 from .build import Task, build
@@ -28,7 +26,7 @@ from .step import Step
 from .trainer import Trainer
 
 # The samples of one batch of an evaluation: their activations stay in the processor's first cache.
-EVALUATION_SIZE = 64
+EVALUATION_WIDTH = 64
 # The bytes of a round that leave no doubt of where its time goes: into large products.
 LARGEST_ROUND = 2**28
 
@@ -40,7 +38,6 @@ class CompiledStep:
         config: what is trained.
 
     Attributes:
-        compiler: what the compiler says of itself.
         memory: the bytes that the programs need to work in.
         constants: the numbers in them, `[constants]`.
 
@@ -51,11 +48,9 @@ class CompiledStep:
     @single_thread()
     def __init__(self, config: Config):
         self._compiler = find_compiler()
-        self.compiler = self._compiler.version
         task = build(config)
         self.dtype = task.dtype
-        if vector_bytes(task) > LARGEST_ROUND:
-            raise CompilationError("networks this large gain nothing by compiling")
+        self._check_size(task)
         task.network.allocate(1, task.dtype)
         task.optimizer.start(task.network.values)
         stand_ins = _stand_ins(task)
@@ -64,12 +59,24 @@ class CompiledStep:
         trained = epoch_order(task.config.training, sizes["train"], [0], 1).shape[1]
         judged = [size for name, size in sizes.items() if name != "train"]
         steps = [_record_step(task, step, width, stand_ins) for width in _widths([trained], step.size)]
-        evaluations = [_record_evaluation(task, width) for width in _widths(judged, EVALUATION_SIZE)]
+        evaluations = [_record_evaluation(task, width, stand_ins) for width in _widths(judged, EVALUATION_WIDTH)]
         pieces = list(_pieces(task))
         programs = [Program("train", translator, steps, pieces), Program("judge", translator, evaluations, pieces)]
         self.memory = max(program.memory for program in programs)
         self.constants = torch.tensor(translator.constants, dtype=task.dtype)
         self._source = "\n".join([*translator.functions(), *(program.source for program in programs)])
+
+    def __str__(self) -> str:
+        """Say who takes the steps."""
+        return f"compiled by {self._compiler.version}"
+
+    def _check_size(self, task: Task) -> None:
+        """Refuse what is too large before it takes memory to record it."""
+        widest = max(prod(parameter.shape) for _, parameter in task.network.named_parameters())
+        batch = min(task.config.training.batch_size, task.sizes["train"])
+        too_long = widest * batch > LARGEST_PRODUCT[self._compiler.machine.vector_bytes]
+        if too_long or vector_bytes(task) > LARGEST_ROUND:
+            raise CompilationError("networks or batches this large gain nothing by compiling")
 
     @cached_property
     def library(self) -> ctypes.CDLL:
@@ -82,14 +89,14 @@ class CompiledStep:
 
 
 def _stand_ins(task: Task) -> tuple[float, ...]:
-    """Return numbers to record in the place of the optimizer's scalars, which no other number in a step is.
+    """Return numbers to record in the place of the optimizer's scalars, which no other number in a step should be.
 
     Raises:
         CompilationError: the optimizer computes with its scalars, which a recording does not see.
     """
     count = len(task.optimizer.scalars(1.0, 1))
     choices = [
-        tuple(constant + place for place in range(count)) for constant in (0.5772156649015329, 0.915965594177219)
+        tuple(constant + place for place in range(count)) for constant in (0.7310259382716049, 0.3190486517283943)
     ]
     seen = [_scalars_of_update(task, stand_ins) for stand_ins in choices]
     if seen[0] != seen[1]:
@@ -105,6 +112,14 @@ def _scalars_of_update(task: Task, stand_ins: tuple[float, ...]) -> list[float |
         task.optimizer.update(task.network.values, task.network.gradients, stand_ins)
     arguments = [value for operation in recording.operations for value in operation.arguments.values()]
     return [names.get(value, value) for value in arguments if isinstance(value, int | float)]
+
+
+def _check_stand_ins(recording: Recording, stand_ins: Sequence[float]) -> None:
+    """Make sure that what was recorded has none of the stand-ins, which would be taken for the optimizer's scalars."""
+    for operation in recording.operations:
+        numbers = [value for value in operation.arguments.values() if isinstance(value, int | float)]
+        if any(abs(number) == stand_in for number in numbers for stand_in in stand_ins):
+            raise CompilationError(f"{operation.name} is given a number that only stands for others")
 
 
 def _widths(sizes: Sequence[int], whole: int) -> list[int]:
@@ -149,14 +164,16 @@ def _record_step(task: Task, step: Step, width: int, scalars: tuple[float, ...])
     inputs = [recording.view(tensor) for tensor in (x, target, *network.drawn_noise())]
     with recording:
         step.differentiate(x, target, output, 0)
-        task.optimizer.update(network.values, network.gradients, scalars)
         sums = task.judge.sums(output, target)
+    _check_stand_ins(recording, scalars)
+    with recording:
+        task.optimizer.update(network.values, network.gradients, scalars)
     after = [recording.view(tensor) for tensor in _state(task)]
     return Pass(recording, width, inputs, before, after, [recording.view(sums[name]) for name in MEASURES])
 
 
 @torch.inference_mode()
-def _record_evaluation(task: Task, width: int) -> Pass:
+def _record_evaluation(task: Task, width: int, stand_ins: Sequence[float]) -> Pass:
     _own_buffers(task)
     task.network.train(False)
     x, target = _batch(task, width)
@@ -165,6 +182,7 @@ def _record_evaluation(task: Task, width: int) -> Pass:
     inputs = [recording.view(tensor) for tensor in (x, target)]
     with recording:
         sums = task.judge.sums(task.network.forward(x), target)
+    _check_stand_ins(recording, stand_ins)
     return Pass(recording, width, inputs, state, state, [recording.view(sums[name]) for name in MEASURES])
 
 
@@ -206,7 +224,7 @@ class CompiledTrainer(Trainer):
     def __init__(self, task: Task, seeds: Sequence[int], compiled: CompiledStep):
         super().__init__(task, seeds)
         self._compiled = compiled
-        # Zeros: what pads the blocks is computed with, too, and denormal numbers would take long.
+        # Zeros: what pads the blocks is computed with, too, and denormal numbers among it would take long.
         self._memory = torch.zeros(compiled.memory + ALIGNMENT, dtype=torch.uint8)
         self._bind()
 
@@ -273,49 +291,33 @@ class CompiledTrainer(Trainer):
 
 
 def compiled_step(config: Config) -> CompiledStep | str:
-    """Return the compiled step of a config, or why PyTorch's operations take its place.
-
-    Raises:
-        InputError: the config asks for a compiled step, and there is none.
-    """
-    if config.training.compiled == "never":
-        return "as the config says"
-    if config.training.epochs == 0:
-        return "there is nothing to train"
-    try:
-        return CompiledStep(config)
-    except CompilationError as error:
-        if config.training.compiled == "always":
-            raise _refusal(config, error) from error
-        return str(error)
-
-
-def describe_steps(config: Config) -> str:
-    """Say who takes the steps of a training.
+    """Return the compiled step of a config, or who takes the steps instead of it.
 
     Raises:
         InputError: the config asks for a compiled step, and there is none.
     """
     if config.framework == "torch":
         return "PyTorch's modules and optimizers"
-    step = compiled_step(config)
-    return f"compiled by {step.compiler}" if isinstance(step, CompiledStep) else f"PyTorch's operations ({step})"
+    if config.training.compiled == "never":
+        return "PyTorch's operations (as the config says)"
+    if config.training.epochs == 0:
+        return "PyTorch's operations (there is nothing to train)"
+    try:
+        return CompiledStep(config)
+    except CompilationError as error:
+        return _without(config, error)
 
 
-def _refusal(config: Config, error: CompilationError) -> InputError:
-    return config.error(("training", "compiled"), f"the steps cannot be compiled: {error}")
+def _without(config: Config, error: CompilationError) -> str:
+    if config.training.compiled == "always":
+        raise config.error(("training", "compiled"), f"the steps cannot be compiled: {error}") from error
+    return f"PyTorch's operations ({error})"
 
 
-def compile_ahead(config: Config) -> None:
-    """Compile the steps of a config, if there is something to compile: other processes find them in the cache then."""
-    step = None if config.framework == "torch" else compiled_step(config)
-    if isinstance(step, CompiledStep):
-        with suppress(CompilationError):
-            step.library  # noqa: B018
+def compile_ahead(config: Config) -> str:
+    """Compile the steps of a config, if there is something to compile, and return who takes the steps.
 
-
-def make_trainer(config: Config, seeds: Sequence[int]) -> Trainer:
-    """Return the trainer of the rounds with these seeds: one by compiled steps, if that is possible and asked for.
+    Other processes find the compiled steps in the cache then.
 
     Raises:
         InputError: the config asks for a compiled step, and there is none.
@@ -325,9 +327,22 @@ def make_trainer(config: Config, seeds: Sequence[int]) -> Trainer:
         try:
             step.library  # noqa: B018
         except CompilationError as error:
-            if config.training.compiled == "always":
-                raise _refusal(config, error) from error
-            warnings.warn(f"training goes on without compiled steps: {error}", MinidlWarning, stacklevel=2)
-        else:
-            return CompiledTrainer(build(config), seeds, step)
-    return Trainer(build(config), seeds)
+            return _without(config, error)
+    return str(step)
+
+
+def make_trainer(config: Config, seeds: Sequence[int]) -> Trainer:
+    """Return the trainer of the rounds with these seeds: one by compiled steps, if that is possible and asked for.
+
+    Raises:
+        InputError: the config asks for a compiled step, and there is none.
+        TrainingError: the compiler fails.
+    """
+    step = compiled_step(config)
+    if not isinstance(step, CompiledStep):
+        return Trainer(build(config), seeds)
+    try:
+        step.library  # noqa: B018
+    except CompilationError as error:
+        raise TrainingError(f"the steps cannot be compiled: {error}; set training.compiled to never") from error
+    return CompiledTrainer(build(config), seeds, step)

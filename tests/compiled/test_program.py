@@ -93,7 +93,7 @@ def test_whatever_is_done_to_memory_is_done_in_c(compiler, dtype):
         (lambda x: x - x.view(2, 3).sum((0, 1)), "sum"),
         (lambda x: x - x[0].sum(dim=0), "sum"),
         (lambda x: torch.div(x, 0.3, rounding_mode="floor"), "div"),
-        (lambda x: x.clamp(min=x / 2), "the argument"),
+        (lambda x: x.clamp(min=x / 2), "a number that is itself computed"),
         (lambda x: x * ((x > 1) + (x > 0)), "add of numbers of these types"),
         (lambda x: x * (x.view(2, 3).max(dim=0).indices / 2).sum(dim=0, keepdim=True), "div of numbers of these types"),
         (lambda x: x.view(2, 3).sum(dim=0, dtype=torch.float64).mul_(2), "mul of numbers of these types"),

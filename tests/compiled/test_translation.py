@@ -29,6 +29,8 @@ OPERATIONS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "addcmul": lambda a, b, c: torch.addcmul(a, b, c, value=-0.2),
     "addcdiv": lambda a, b, c: torch.addcdiv(a, b, c, value=1),
     "lerp": lambda a, b, c: torch.lerp(a, b, 0.3),
+    "lerp, from the end": lambda a, b, c: torch.lerp(a, b, 0.7),
+    "lerp, the end": lambda a, b, c: torch.lerp(a, b, 1.0),
     "lerp, tensor": lambda a, b, c: torch.lerp(a, b, c),
     "neg": lambda a, b, c: -a,
     "reciprocal": lambda a, b, c: 2 / c,
@@ -221,3 +223,16 @@ def test_functions_are_as_exact_in_single_precision_as_they_say(by_function, nam
 def test_functions_are_as_exact_in_double_precision_as_they_say(by_function, name):
     _, found, by_torch = by_function[torch.float64, name]
     assert errors_in_ulps(found, by_torch).max() <= 5.5  # PyTorch's own error is up to 1.
+
+
+def test_log_softmax_of_large_logits_keeps_its_digits(compiler):
+    logits = torch.tensor([[[100.3, 1000.0, 5000.1, -3.0], [95.0, 984.0, 4990.0, 2.0]]])
+    exact = torch.log_softmax(logits.double(), 1)
+    found = repeat(compiler, {"log_softmax": lambda x: torch.log_softmax(x, 1)}, [logits]).compiled["log_softmax"]
+    torch.testing.assert_close(found.double().view_as(exact), exact, rtol=1e-6, atol=1e-7)
+
+
+def test_lerp_of_weight_one_is_the_end(compiler):
+    start, end = torch.tensor([1.0, 1e4]), torch.tensor([1e-9, 1e-3])
+    found = repeat(compiler, {"lerp": lambda a, b: torch.lerp(a, b, 1.0)}, [start, end]).compiled["lerp"]
+    assert found.equal(end)

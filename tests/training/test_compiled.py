@@ -17,7 +17,7 @@ from minidl_cli.errors import InputError, MinidlWarning
 from minidl_cli.nn.layers.batch_norm import BatchNorm
 from minidl_cli.nn.layers.tanh import Tanh, tanh_backward
 from minidl_cli.training.build import build, registry
-from minidl_cli.training.compiled import CompiledStep, CompiledTrainer, make_trainer
+from minidl_cli.training.compiled import CompiledStep, CompiledTrainer, compiled_step, make_trainer
 from minidl_cli.training.samples import Samples
 from minidl_cli.training.trainer import Round, Trainer
 from tests.components import Case, cases
@@ -322,13 +322,19 @@ class TestWithoutCompiledSteps:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     def test_a_step_that_the_compiler_refuses(self, small_config, tmp_path, refusing_compiler):
-        with pytest.warns(MinidlWarning, match=r"without compiled steps: .*refusing failed: too long"):
+        with pytest.warns(MinidlWarning, match=r"could not be compiled; .*refusing failed: too long"):
             run = train(small_config(), runs_dir=tmp_path)
         self.assert_by_torch(run, small_config())
 
     def test_a_step_that_the_compiler_refuses_but_must_not(self, small_config, tmp_path, refusing_compiler):
         with pytest.raises(InputError, match=r"training\.compiled: the steps cannot be compiled: .*too long"):
             train(small_config("training.compiled=always"), runs_dir=tmp_path)
+
+
+@pytest.mark.parametrize("place", ["leaky_relu: 0.7310259382716049", "elu: 0.7310259382716049"])
+def test_a_number_that_stands_for_the_learning_rate_is_refused(small_config, place):
+    step = compiled_step(small_config(f"model=[linear: 7, {{{place}}}, linear: 2]"))
+    assert "only stands for others" in str(step)
 
 
 SHIFT = torch.ones(1, 7, 1)
