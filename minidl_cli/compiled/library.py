@@ -6,11 +6,14 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from subprocess import PIPE
 from tempfile import TemporaryDirectory
 
 from ..errors import CompilationError
@@ -80,7 +83,9 @@ class Compiler:
         try:
             cache = _cache_folder()
             if cache and _is_whole(cache / name):
-                return ctypes.CDLL(str(cache / name))
+                # There are homes that nothing may be executed from.
+                with suppress(OSError):
+                    return ctypes.CDLL(str(cache / name))
             with TemporaryDirectory(prefix="minidl-") as temporary:
                 built = Path(temporary) / name
                 self._compile(text, built)
@@ -92,17 +97,37 @@ class Compiler:
 
     def _compile(self, text: str, into: Path) -> None:
         command = [*self.command, *self.flags, "-x", "c", "-", "-o", str(into), *self.libraries]
-        done = subprocess.run(command, input=text, capture_output=True, text=True, errors="replace")
-        if done.returncode:
-            said = done.stderr.strip() or "it said nothing"
-            raise CompilationError(f"{self.command[0]} failed: {said.splitlines()[0]}")
+        # A compiler is several processes, and their files. If this one is asked to stop, none shall stay behind.
+        places = os.environ | {"TMPDIR": str(into.parent)}
+        with subprocess.Popen(
+            command,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            text=True,
+            errors="replace",
+            env=places,
+            start_new_session=True,
+        ) as process:
+            try:
+                _, said = process.communicate(text)
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        if process.returncode:
+            reason = said.strip() or "it said nothing"
+            raise CompilationError(f"{self.command[0]} failed: {reason.splitlines()[0]}")
 
 
 def _keep(content: bytes, path: Path) -> None:
-    """Write a library, and the digest of its content behind it: it is there as a whole, or not at all."""
+    """Write a library, and the digest of its content behind it, as a whole or, where there is no room, not at all."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    temporary.write_bytes(content + hashlib.sha256(content).digest())
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(content + hashlib.sha256(content).digest())
+        temporary.replace(path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _is_whole(path: Path) -> bool:
@@ -115,7 +140,8 @@ def _is_whole(path: Path) -> bool:
 def _cache_folder() -> Path | None:
     """Return the folder of compiled libraries; None if there is none that only this user can write to."""
     try:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "minidl"
+        root = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        folder = (root if root.is_absolute() else Path.home() / ".cache") / "minidl"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         state = folder.stat()
     except (OSError, RuntimeError):  # RuntimeError: nobody knows of a home.
@@ -142,7 +168,7 @@ def find_compiler() -> Compiler:
     for flags, libraries in CHOICES:
         target = _output([*command, *flags, "-dM", "-E", "-x", "c", os.devnull])
         version = re.search(r'__VERSION__ "(.*)"', target)
-        told = f"{words[0]} {version[1] if version else 'of unknown version'}"
+        told = f"{shlex.join(words)} {version[1] if version else 'of unknown version'}"
         compiler = Compiler(command, told, [*FLAGS, *flags], libraries, target, _machine(target))
         try:
             for dtype in DTYPES:

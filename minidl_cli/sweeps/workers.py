@@ -119,7 +119,8 @@ def _receive(connection: Connection, doing: str) -> Event | None:
 
 
 def _doing(chunk: Chunk) -> str:
-    return f"trained the seeds {', '.join(map(str, chunk))}"
+    seeds = f"seeds {chunk[0]} to {chunk[-1]}" if len(chunk) > 1 else f"seed {chunk[0]}"
+    return f"trained the {seeds}"
 
 
 def _death(doing: str) -> TrainingError:

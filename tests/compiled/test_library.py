@@ -1,10 +1,13 @@
 """The compiler: found or not, its libraries kept, shared, and made anew where they cannot be trusted."""
 
+import ctypes
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -244,3 +247,40 @@ def test_no_temporary_folder_is_no_library(cache, monkeypatch, compiler):
 
 def _no_space(**_: str) -> None:
     raise OSError(28, "No space left on device")
+
+
+def test_a_cache_without_room_is_done_without(cache, monkeypatch):
+    def full(self, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert find_compiler().load(text(4), "float").answer() == 44
+    assert list(cache.iterdir()) == []
+
+
+def test_a_cache_that_nothing_may_be_executed_from_is_done_without(cache, monkeypatch):
+    find_compiler().load(text(5), "float")
+    load = ctypes.CDLL
+
+    def refuse(path):
+        if Path(path).is_relative_to(cache):
+            raise OSError("failed to map segment from shared object")
+        return load(path)
+
+    monkeypatch.setattr(ctypes, "CDLL", refuse)
+    assert find_compiler().load(text(5), "float").answer() == 45
+
+
+def test_a_stopped_compilation_leaves_no_process_and_no_file(cache, script, tmp_path, monkeypatch):
+    script(f"(sleep 1; touch {tmp_path}/survived) & touch {tmp_path}/started; wait")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    code = "from minidl_cli.compiled.library import Compiler; from minidl_cli.compiled.products import Machine\n"
+    code += f"Compiler(['{tmp_path}/compiler'], '', [], [], '', Machine(16, 16)).load('', 'float')"
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as process:
+        while not (tmp_path / "started").exists():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+    assert process.returncode
+    time.sleep(1.5)
+    assert not (tmp_path / "survived").exists()
+    assert not list(tmp_path.glob("minidl-*"))
