@@ -81,11 +81,8 @@ def evaluate(run: Run | str | Path, split: str | None = None, weights: Weights |
     warn_of_inexact_products(task.dtype)
     check_evaluation(task, min(len(rounds), STACK_SIZE))
     stored = checked_weights(run, task, len(rounds), weights or chosen_weights(config))
-    measured: list[dict[str, float]] = []
-    for start in range(0, len(finished), STACK_SIZE):
-        places = finished[start : start + STACK_SIZE]
-        seeds = [rounds[place][0] for place in places]
-        measured += measure_rounds(config, seeds, {name: values[places] for name, values in stored.items()}, split)
+    seeds = [rounds[place][0] for place in finished]
+    measured = measure_rounds(config, seeds, {name: values[finished] for name, values in stored.items()}, split)
     return summarize_rounds(measured, len(rounds) - len(finished))
 
 
@@ -97,7 +94,7 @@ def chosen_weights(config: Config) -> Weights:
 def measure_rounds(
     config: Config, seeds: Sequence[int], weights: Mapping[str, Tensor], split: str | None = None
 ) -> list[dict[str, float]]:
-    """Measure the rounds of these seeds, each on its own data, in one stack.
+    """Measure the rounds of these seeds, each on its own data.
 
     Args:
         config: what they were trained by.
@@ -109,12 +106,18 @@ def measure_rounds(
         The metrics of each round by name, such as `test_accuracy`.
     """
     task = build(config)
-    network = restore(task, weights)
-    metrics: dict[str, Numbers] = {}
-    for name, part in task.samples(seeds).items():
-        if split in (None, name):
-            metrics |= measure(network, task.judge, part, name)
-    return [{name: float(values[index]) for name, values in metrics.items()} for index in range(len(seeds))]
+    measured: list[dict[str, float]] = []
+    for start in range(0, len(seeds), STACK_SIZE):
+        stack = slice(start, start + STACK_SIZE)
+        network = restore(task, {name: values[stack] for name, values in weights.items()})
+        metrics: dict[str, Numbers] = {}
+        for name, part in task.samples(seeds[stack]).items():
+            if split in (None, name):
+                metrics |= measure(network, task.judge, part, name)
+        measured += [
+            {name: float(values[index]) for name, values in metrics.items()} for index in range(network.rounds)
+        ]
+    return measured
 
 
 def checked_weights(run: Run, task: Task, rounds: int, which: Weights = "last") -> dict[str, Tensor]:
