@@ -170,6 +170,8 @@ class Registry:
     def add_package(self, kind: str, base: type, package: ModuleType) -> None:
         """Register the class derived from `base` that each module of `package` defines.
 
+        A class that declares abstract methods of its own is no component, but what others derive from.
+
         Raises:
             TypeError: a module defines more than one.
         """
@@ -178,7 +180,7 @@ class Registry:
         for module in _modules(package):
             own = [cls for cls in vars(module).values() if inspect.isclass(cls) and cls.__module__ == module.__name__]
             for cls in own:
-                if issubclass(cls, base) and cls is not base:
+                if issubclass(cls, base) and not _declares_abstract_methods(cls) and cls is not base:
                     if _name(cls) in self.types[kind]:
                         raise TypeError(f"{module.__name__}: a module can define only one {kind}")
                     self.types[kind][_name(cls)] = ComponentType(_name(cls), cls, self._kinds)
@@ -229,6 +231,10 @@ class Registry:
 
 def _name(cls: type) -> str:
     return cls.__module__.rpartition(".")[2]
+
+
+def _declares_abstract_methods(cls: type) -> bool:
+    return any(getattr(member, "__isabstractmethod__", False) for member in vars(cls).values())
 
 
 def _modules(package: ModuleType) -> Iterator[ModuleType]:

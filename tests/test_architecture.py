@@ -30,7 +30,9 @@ FLOORS = {
     "runs": 2,
     "registry": 2,
     "comparison": 1,
+    "metrics": 1,
     "statistics": 1,
+    "scores": 1,
     "randomness": 1,
     "errors": 1,
 }

@@ -17,7 +17,7 @@ Seed = Annotated[int, Field(ge=0, lt=10**18)]
 class EarlyStopping(StrictModel):
     """When a round stops by itself."""
 
-    monitor: Literal["validation_loss", "validation_mse", "validation_accuracy"] = Field(
+    monitor: Literal["validation_loss", "validation_mse", "validation_mae", "validation_accuracy"] = Field(
         default="validation_loss", description="The metric that says which weights are best."
     )
     patience: PositiveInt = Field(default=10, description="Stop after so many epochs without a better value.")

@@ -1,10 +1,14 @@
-"""What a dataset is: labelled samples for training and for testing."""
+"""What a dataset is: samples with targets, for training and for testing."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from .columns import Columns
 
 
 @dataclass(frozen=True)
@@ -12,32 +16,68 @@ class Part:
     """The samples of one split.
 
     Attributes:
-        inputs: `[features, samples]`, float64.
-        labels: the class of each sample, `[samples]`, int64.
+        inputs: `[features, n]`, in the data's own units; NaN where a value is missing and is to be filled.
+        targets: the class of each sample, `[n]`, int64; or, where numbers are learned, `[outputs, n]`, float64.
+        rows: which of the n samples belong to the part, `[samples]`, int64; None if all do, in their order.
     """
 
     inputs: Tensor
-    labels: Tensor
+    targets: Tensor
+    rows: Tensor | None = None
+
+    def __len__(self) -> int:
+        return self.inputs.shape[1] if self.rows is None else len(self.rows)
+
+    def rows_of_all(self) -> Tensor:
+        """Return `rows`, also where these are all of them."""
+        return torch.arange(self.inputs.shape[1]) if self.rows is None else self.rows
+
+    def select(self, places: Tensor) -> "Part":
+        """Return the samples at these places of the part."""
+        if self.rows is not None:
+            return Part(self.inputs, self.targets, self.rows[places])
+        return Part(self.inputs[:, places], self.targets[..., places])
 
 
 class Dataset(ABC):
-    """Samples with labels, drawn or split by a seed.
+    """Samples with targets, drawn or split by a seed.
+
+    What takes long, such as reading a file, is put off until it is asked for: configs are validated by constructing
+    their datasets.
 
     Attributes:
-        features: the number of inputs of a sample.
-        classes: the number of classes.
+        columns: what the inputs and the targets are, in terms of a table's columns.
         target_values: what a network is to put out for a class that is absent, and for one that is present.
-        sizes: the number of samples of each part, by name: the same for every seed, so that rounds stack.
+        sizes: the number of samples of each part, by name, `train` and `test` among them: the same for every seed, so
+            that rounds stack.
+        fitted: what `fit` returns, by name, and how many numbers of each.
+        is_shared: whether all seeds share the same samples, and only take other rows of them.
+        dtype: the type that inputs need to be precise in.
     """
 
-    features: int
-    classes: int
+    columns: Columns
     target_values: tuple[float, float] = (0.0, 1.0)
     sizes: dict[str, int]
+    fitted: dict[str, int] = {}  # noqa: RUF012
+    is_shared: bool = False
+    dtype: torch.dtype = torch.float64
+
+    @property
+    def middle(self) -> float:
+        """The midpoint between the target values."""
+        return sum(self.target_values) / 2
 
     @abstractmethod
     def draw(self, seed: int) -> dict[str, Part]:
-        """Return the parts `train` and `test`, each from random numbers of its own."""
+        """Return the parts by name, as a function of the seed."""
+
+    def fit(self, train: Part) -> dict[str, Tensor]:
+        """Return what is fitted to training samples, as `nn.preprocessing` has it, `[length]` each, float64."""
+        return {}
+
+    def files(self) -> Sequence[Path]:
+        """Return the files that the samples come from."""
+        return []
 
     def border(self) -> list[Tensor]:
         """Return the true border between the classes of a plane as curves `[points, 2]`; none if not known."""

@@ -7,15 +7,15 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from ..randomness import generator
 from ..registry import Pair, Positive, PositiveInt
-from .dataset import Dataset, Part
+from .dataset import Part
+from .plane import Plane
 
 # The radius of a disc whose area is 1/2.
 HALF_THE_SQUARE = 1 / math.sqrt(2 * math.pi)
 
 
-class Disc(Dataset):
+class Disc(Plane):
     """Points of the unit square, labelled by whether they lie in a disc around its centre.
 
     Points are drawn uniformly from [0, 1]². With the default radius 1 / sqrt(2 π) the disc's area is 1/2, so
@@ -32,9 +32,6 @@ class Disc(Dataset):
         ValueError: the target values do not ascend.
     """
 
-    features = 2
-    classes = 2
-
     def __init__(
         self,
         train: PositiveInt = 1000,
@@ -43,19 +40,10 @@ class Disc(Dataset):
         target_values: Pair = (0.0, 1.0),
         radius: Positive = HALF_THE_SQUARE,
     ):
-        if target_values[0] >= target_values[1]:
-            raise ValueError(f"target_values must ascend, not {list(target_values)}")
-        self.sizes = {"train": train, "test": test}
+        super().__init__(train, test, classes=2, target_values=target_values)
         self.inside_label, self.radius = inside_label, radius
-        self.target_values = target_values
 
-    def draw(self, seed: int) -> dict[str, Part]:
-        return {
-            "train": self._part(self.sizes["train"], generator(seed, "train data")),
-            "test": self._part(self.sizes["test"], generator(seed, "test data")),
-        }
-
-    def _part(self, size: int, numbers: Generator) -> Part:
+    def sample(self, size: int, numbers: Generator) -> Part:
         points = torch.rand(2, size, dtype=torch.float64, generator=numbers)
         inside = (points - 0.5).square().sum(dim=0) <= self.radius**2
         return Part(points, torch.where(inside, self.inside_label, 1 - self.inside_label))

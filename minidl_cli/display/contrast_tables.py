@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .tables import brief, diverged_seeds, print_diverged, print_table, title
+from ..metrics import title
+from .tables import brief, diverged_seeds, print_diverged, print_table
 from .text import duration, number, printable
 
 # What the first table shows of each run, as far as it has it.

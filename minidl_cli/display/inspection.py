@@ -34,12 +34,15 @@ def print_inspection(inspection: Mapping[str, Any], exact: bool) -> None:
 def _judged(inspection: Mapping[str, Any]) -> str:
     """Return which samples there are, and which of them are right."""
     samples, part, loss = inspection["samples"], inspection["split"], number(inspection["loss"])
+    which = f"samples 0 to {samples[-1]} of {part}" if len(samples) > 1 else f"sample {samples[0]} of {part}"
+    if inspection["right"] is None:
+        return f"{which}: loss {loss}"
     wrong = [sample for sample, right in zip(samples, inspection["right"], strict=True) if not right]
     if len(samples) == 1:
-        return f"sample {samples[0]} of {part}: loss {loss}, {'wrong' if wrong else 'right'}"
+        return f"{which}: loss {loss}, {'wrong' if wrong else 'right'}"
     more = f" and {len(wrong) - MOST_NAMED} more" if len(wrong) > MOST_NAMED else ""
     named = f", wrong: {', '.join(map(str, wrong[:MOST_NAMED]))}{more}" if wrong else ""
-    return f"samples 0 to {samples[-1]} of {part}: loss {loss}, {len(samples) - len(wrong)} right{named}"
+    return f"{which}: loss {loss}, {len(samples) - len(wrong)} right{named}"
 
 
 def _print_statistics(inspection: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..metrics import METRICS, title
 from .text import number, printable, readable
 
 
@@ -50,7 +51,7 @@ def _print_values(final: Mapping[str, Mapping[str, Any]]) -> None:
     parts = list(dict.fromkeys(name.partition("_")[0] for name in final))
     metrics = list(dict.fromkeys(name.partition("_")[2] for name in final))
     rows = [[part, *(number(final[f"{part}_{metric}"]["mean"]) for metric in metrics)] for part in parts]
-    print_table(["", *(title(metric) for metric in metrics)], rows)
+    print_table(["", *(METRICS[metric].title for metric in metrics)], rows)
 
 
 def _print_spread(final: Mapping[str, Mapping[str, Any]]) -> None:
@@ -188,6 +189,3 @@ def _mean_and_deviation(summary: Mapping[str, Any]) -> str:
     return f"{summary['mean']:.3f}{deviation}"
 
 
-def title(name: str) -> str:
-    """Return a metric's name as a table shows it, such as `test MSE`."""
-    return name.replace("_", " ").replace("mse", "MSE")

@@ -42,10 +42,11 @@ def trace(network: Sequential, loss: Loss, inputs: Tensor, targets: Tensor) -> T
     Args:
         network: the network, of any number of rounds.
         loss: what is differentiated.
-        inputs: the samples that all rounds get, `[samples, features]`.
-        targets: what is to be put out for them, `[samples, outputs]`.
+        inputs: the samples that all rounds get, `[samples, features]`, in the data's own units.
+        targets: what is to be put out for them, `[samples, outputs]`, in their own units.
     """
     x, target = (part.to(network.values.dtype).T.expand(network.rounds, -1, -1) for part in (inputs, targets))
+    x, target = network.preprocessing.scale_inputs(x), network.preprocessing.scale_targets(target)
     names = [str(place) for place in range(len(network.layers))]
     outputs: dict[str, Tensor] = {}
     for name, layer in zip(names, network.layers, strict=True):

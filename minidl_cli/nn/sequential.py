@@ -11,6 +11,7 @@ from ..errors import GraphError
 from ..randomness import generator
 from .initializers.torch_default import TorchDefault
 from .layer import Buffer, Initializer, Layer, Parameter
+from .preprocessing import Preprocessing
 
 TORCH_DEFAULT = TorchDefault()
 
@@ -25,8 +26,10 @@ class Sequential:
         layers: the layers, first to last.
         in_features: the width of the input.
         init: the distribution of the initial values of parameters that have none of their own.
+        fitted: what is fitted to each round's training samples before it trains, as `Preprocessing` takes it.
 
     Attributes:
+        preprocessing: how inputs and targets in the data's own units become those of the layers.
         widths: the width of the input, and of every layer's output.
         rounds: the number of rounds in the stack; from `allocate` on, as the next two.
         values: all parameters, flat.
@@ -40,8 +43,15 @@ class Sequential:
     values: Tensor
     gradients: Tensor
 
-    def __init__(self, layers: Sequence[Layer], in_features: int, init: Initializer = TORCH_DEFAULT):
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        in_features: int,
+        init: Initializer = TORCH_DEFAULT,
+        fitted: Mapping[str, int] | None = None,
+    ):
         self.layers, self.init = list(layers), init
+        self.preprocessing = Preprocessing(fitted or {})
         self.widths = [in_features]
         for layer in self.layers:
             self.widths.append(layer.connect(self.widths[-1]))
@@ -55,10 +65,11 @@ class Sequential:
                 yield f"{index}.{name}", parameter
 
     def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
-        """Yield each buffer with its name, such as `1.running_mean`."""
+        """Yield each buffer with its name, such as `1.running_mean`; what was fitted to the data comes last."""
         for index, layer in enumerate(self.layers):
             for name, buffer in layer.buffers().items():
                 yield f"{index}.{name}", buffer
+        yield from self.preprocessing.buffers.items()
 
     def named_state(self) -> Iterator[tuple[str, Parameter | Buffer]]:
         """Yield all that training changes, with its name: first the parameters, then the buffers."""
@@ -193,9 +204,12 @@ class Sequential:
     def forward(self, x: Tensor) -> Tensor:
         """Return the output `[rounds, out_features, batch]` for the input `x`, `[rounds, in_features, batch]`.
 
+        The input is in the data's own units; the first layer sees it scaled.
+
         Raises:
             GraphError: a layer failed; the message names it.
         """
+        x = self.preprocessing.scale_inputs(x)
         for index, layer in enumerate(self.layers):
             try:
                 x = layer.forward(x)
@@ -204,7 +218,7 @@ class Sequential:
         return x
 
     def backward(self, grad: Tensor) -> Tensor:
-        """Write all parameters' gradients, given dL/d(output); return dL/d(input).
+        """Write all parameters' gradients, given dL/d(output); return dL/d(input of the first layer).
 
         Raises:
             GraphError: a layer failed; the message names it.

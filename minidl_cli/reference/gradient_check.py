@@ -84,15 +84,17 @@ def check_gradients(config: Config, batch: int = 10) -> list[Comparison]:
     network, loss = task.network, task.loss
     network.allocate(1, task.dtype)
     network.initialize([config.seed])
+    network.preprocessing.load(task.fit([config.seed]))
     samples = task.samples([config.seed])["train"]
-    x, target = samples.inputs[:, :, :batch], samples.targets[:, :, :batch]
+    x, target = next(samples.in_order(1, batch))
     smallest = max(layer.smallest_batch for layer in network.layers)
     if x.shape[2] < smallest:
         raise InputError(f"the network takes batches of at least {smallest} samples in training, not {x.shape[2]}")
     network.train()
     network.draw_noise(x.shape[2], [generator(config.seed, "noise", epoch=1)])
 
-    inputs = [x]
+    target = network.preprocessing.scale_targets(target)
+    inputs = [network.preprocessing.scale_inputs(x)]
     for layer in network.layers:
         inputs.append(layer.forward(inputs[-1]))
     grad = loss.backward(inputs[-1], target)

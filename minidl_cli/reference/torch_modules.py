@@ -15,7 +15,7 @@ from ..config.schema import Config
 from ..registry import Component
 
 Arguments = Mapping[str, Any]
-LossFunction = Callable[[Tensor, Tensor], Tensor]
+LossFunction = Callable[..., Tensor]
 Counterpart = TypeVar("Counterpart")
 
 
@@ -62,7 +62,7 @@ class _BCELoss(nn.BCELoss):
 
 
 # Each takes `reduction` among its arguments.
-LOSSES: dict[str, Callable[..., LossFunction]] = {
+LOSSES: dict[str, Callable[..., Callable[[Tensor, Tensor], Tensor]]] = {
     "mse": nn.MSELoss,
     "l1": nn.L1Loss,
     "huber": nn.HuberLoss,
@@ -114,16 +114,30 @@ def module(config: Config, features: int) -> nn.Sequential:
 
 
 def loss_function(config: Config) -> LossFunction:
-    """Return the loss of a batch, a function of outputs and targets, both `[samples, outputs]`.
+    """Return the loss of a batch: a function of outputs, targets, both `[samples, outputs]`, and weights.
+
+    The weights are how much each sample counts, `[samples, 1]`, or None; means are over the samples, however much
+    these count.
 
     Raises:
         InputError: it has no counterpart.
     """
     kind = _counterpart(LOSSES, config.loss, config, ("loss",))
-    if config.loss.arguments["reduction"] != "sum_outputs":
-        return kind(**config.loss.arguments)
+    reduction, whole = config.loss.arguments["reduction"], None
     entries = kind(**{**config.loss.arguments, "reduction": "none"})
-    return lambda output, target: entries(output, target).sum(dim=1).mean()
+    if reduction != "sum_outputs":
+        whole = kind(**config.loss.arguments)
+
+    def function(output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+        if weights is None and whole is not None:
+            return whole(output, target)
+        found = entries(output, target).view(len(output), -1)
+        weighted = found if weights is None else found * weights
+        if reduction == "sum_outputs":
+            return weighted.sum(dim=1).mean()
+        return weighted.mean() if reduction == "mean" else weighted.sum()
+
+    return function
 
 
 def optimizer(config: Config, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from ..randomness import generator
 from ..runs.metrics import Numbers
 from ..training.build import Task
 from ..training.exactness import single_thread
-from ..training.measures import Measures
+from ..training.measures import Judge, Measures
 from ..training.samples import Samples, epoch_order
 from ..training.trainer import Trainer
 from .torch_modules import loss_function, module, optimizer
@@ -20,10 +20,11 @@ from .torch_modules import loss_function, module, optimizer
 
 @dataclass(frozen=True)
 class Twin:
-    """What PyTorch trains of one round: its network, and the optimizer of that."""
+    """What PyTorch trains of one round: its network, the optimizer of that, and how its outputs are judged."""
 
     network: nn.Sequential
     optimizer: torch.optim.Optimizer
+    judge: Judge
 
 
 class TorchTrainer(Trainer):
@@ -51,8 +52,11 @@ class TorchTrainer(Trainer):
 
     def _twin(self, index: int) -> Twin:
         network = module(self.config, self.network.widths[0])
-        network.load_state_dict({name: values[index] for name, values in self.network.state().items()})
-        return Twin(network, optimizer(self.config, network.parameters()))
+        fitted = self.network.preprocessing.buffers
+        state = {name: values[index] for name, values in self.network.state().items() if name not in fitted}
+        network.load_state_dict(state)
+        judge = replace(self.judge, preprocessing=self.network.preprocessing.of_round(index))
+        return Twin(network, optimizer(self.config, network.parameters()), judge)
 
     def _train(self, lr: float) -> dict[str, Numbers]:
         metrics = _joined([self._train_round(index, lr) for index in range(len(self.stack))])
@@ -65,24 +69,37 @@ class TorchTrainer(Trainer):
         twin, seed, samples = self.twins[index], self.stack[index], self._samples("train", index)
         step_size = self.options.batch_size * self.options.accumulate
         order = epoch_order(self.options, len(samples), [seed], self.epoch)
-        measures = Measures(rounds=1)
+        measures, scale = Measures(1, twin.judge.names), twin.judge.preprocessing
         for group in twin.optimizer.param_groups:
             group["lr"] = lr
         twin.network.train()
         with _global_generator(generator(seed, "noise", self.epoch)):
             for inputs, targets in samples.gather(order, samples.block_size(step_size)):
-                steps = (torch.split(_rows(part), step_size) for part in (inputs, targets))
-                outputs = _columns([self._step(twin, x, target) for x, target in zip(*steps, strict=True)])
-                measures.add(outputs.shape[2], self.judge.sums(outputs, targets))
+                weights = twin.judge.weights(targets)
+                given = [
+                    scale.scale_inputs(inputs),
+                    scale.scale_targets(targets),
+                    *([] if weights is None else [weights]),
+                ]
+                steps = zip(*(torch.split(_rows(part), step_size) for part in given), strict=True)
+                outputs = _columns([self._step(twin, *step) for step in steps])
+                measures.add(outputs.shape[2], twin.judge.sums(outputs, targets))
         return measures.means("train")
 
-    def _step(self, twin: Twin, x: Tensor, target: Tensor) -> Tensor:
-        """Take one step of the optimizer, and return what the network put out before it, `[samples, outputs]`."""
+    def _step(self, twin: Twin, x: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Take one step of the optimizer, and return what the network put out before it, `[samples, outputs]`.
+
+        Args:
+            twin: the network.
+            x: what its first layer sees, `[samples, features]`.
+            target: what its last layer is to put out, `[samples, outputs]`.
+            weights: how much each sample counts, `[samples, 1]`; None if all count once.
+        """
         # Layers that look at a whole batch see each by itself; the loss is that of all of them joined.
         outputs = [twin.network(batch) for batch in torch.split(x, self.options.batch_size)]
         output = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
         twin.optimizer.zero_grad()
-        self.loss_function(output, target).backward()  # type: ignore[no-untyped-call]
+        self.loss_function(output, target, weights).backward()  # type: ignore[no-untyped-call]
         if self.options.clip_norm is not None:
             nn.utils.clip_grad_norm_(twin.network.parameters(), self.options.clip_norm)
         twin.optimizer.step()
@@ -91,7 +108,8 @@ class TorchTrainer(Trainer):
     @torch.inference_mode()
     def _keep_weights(self) -> None:
         states = [twin.network.state_dict() for twin in self.twins]
-        self.network.load({name: torch.stack([state[name] for state in states]) for name in self.network.state()})
+        trained = {name: torch.stack([state[name] for state in states]) for name in states[0]}
+        self.network.load(self.network.state() | trained)
 
     @single_thread()
     @torch.inference_mode()
@@ -100,14 +118,14 @@ class TorchTrainer(Trainer):
 
     def _measure_round(self, index: int) -> dict[str, Numbers]:
         """Return the measures of all parts but the training samples, each `[1]`."""
-        network = self.twins[index].network.eval()
+        network, judge = self.twins[index].network.eval(), self.twins[index].judge
         metrics: dict[str, Numbers] = {}
         for name in self.samples:
             if name != "train":
-                part, measures = self._samples(name, index), Measures(rounds=1)
+                part, measures = self._samples(name, index), Measures(1, judge.names)
                 for inputs, targets in part.in_order(1, part.block_size(1)):
-                    outputs = _columns([network(_rows(inputs))])
-                    measures.add(outputs.shape[2], self.judge.sums(outputs, targets))
+                    outputs = _columns([network(_rows(judge.preprocessing.scale_inputs(inputs)))])
+                    measures.add(outputs.shape[2], judge.sums(outputs, targets))
                 metrics |= measures.means(name)
         return metrics
 

@@ -13,11 +13,12 @@ import numpy as np
 from ..comparison import Comparison, conclusion, holm, paired, welch
 from ..config.schema import Config
 from ..errors import InputError
+from ..metrics import metric as metric_of
 from ..runs.folder import DEFAULT_RUNS_DIR, RoundRow, Run
 from ..runs.metrics import Curves, Numbers
 from ..statistics import mean_and_deviation
 from ..training.build import Task, build, load_config
-from ..training.evaluation import count_rounds, higher_is_better, summarize_rounds
+from ..training.evaluation import count_rounds, summarize_rounds
 from .targets import describe_targets
 
 # What is compared, as far as both sides have it, and the differences that are too small to matter: a hundredth of
@@ -194,7 +195,7 @@ def _is_comparable(a: Side, b: Side, metric: str) -> bool:
     if not all(any(metric in row.metrics for row in side.finished) for side in (a, b)):
         return False
     # Squared errors are on the scale of the targets.
-    return higher_is_better(metric) or a.task.dataset.target_values == b.task.dataset.target_values
+    return metric_of(metric).higher_is_better or a.task.dataset.target_values == b.task.dataset.target_values
 
 
 def _report(a: Side, b: Side, metric: str, comparison: Comparison) -> dict[str, Any]:
@@ -202,7 +203,7 @@ def _report(a: Side, b: Side, metric: str, comparison: Comparison) -> dict[str, 
         comparison,
         (a.label, b.label),
         metric,
-        higher_is_better=higher_is_better(metric),
+        higher_is_better=metric_of(metric).higher_is_better,
         missing=(a.missing, b.missing),
         same_data=_samples(a) == _samples(b),
     )
@@ -212,7 +213,8 @@ def _report(a: Side, b: Side, metric: str, comparison: Comparison) -> dict[str, 
 def _comparison(a: Side, b: Side, metric: str) -> Comparison:
     values_a, values_b = ([row.metrics[metric] for row in side.finished] for side in (a, b))
     mean, _ = mean_and_deviation(values_a)
-    margin = ACCURACY_MARGIN if higher_is_better(metric) else MSE_MARGIN * mean if 0 < mean < math.inf else None
+    relative = MSE_MARGIN * mean if 0 < mean < math.inf else None
+    margin = ACCURACY_MARGIN if metric_of(metric).higher_is_better else relative
     if not share_seeds_and_data(a, b):
         return welch(values_a, values_b, margin)
     partners = {row.seed: row.metrics[metric] for row in b.finished}

@@ -69,7 +69,7 @@ def draw_clusters(path: Path, title: str, groups: Sequence[figures.Finals]) -> N
 
 def is_plane(task: Task) -> bool:
     """Tell whether the samples are points in a plane, of two classes."""
-    return task.dataset.features == 2 and task.dataset.classes == 2
+    return task.network.widths[0] == 2 and len(task.dataset.columns.classes or ()) == 2
 
 
 def draw_data(path: Path, task: Task, seed: int) -> None:
@@ -91,7 +91,7 @@ def predictions_on_test(task: Task, network: Sequential, seed: int, label: str) 
     """Return which predictions of a network of one round are right on its test samples."""
     test = task.samples([seed])["test"]
     points = test.inputs[0].T
-    correct = _is_class_one(predict(network, task.loss, points), task) == _is_class_one(test.targets.mT, task)
+    correct = _is_class_one(predict(network, task.judge, points), task) == _is_class_one(test.targets.mT, task)
     return figures.Predictions(label, points.numpy(), correct.numpy())
 
 
@@ -105,7 +105,7 @@ def _draw_decision(path: Path, title: str, task: Task, network: Sequential, seed
         for start, end in zip(low - margin, high + margin, strict=True)
     )
     grid = torch.cartesian_prod(y, x).flip(1)
-    scores = _class_one_score(predict(network, task.loss, grid), task)
+    scores = _class_one_score(predict(network, task.judge, grid), task)
     absent, present = task.dataset.target_values
     figures.draw_decision(
         path,
@@ -113,7 +113,7 @@ def _draw_decision(path: Path, title: str, task: Task, network: Sequential, seed
         x=x.numpy(),
         y=y.numpy(),
         prediction=scores.view(GRID_POINTS, GRID_POINTS).numpy(),
-        levels=(absent, task.judge.middle, present),
+        levels=(absent, task.dataset.middle, present),
         border=_border(task),
         points=points.numpy(),
         labels=_is_class_one(test.targets.mT, task).long().numpy(),
@@ -126,7 +126,7 @@ def _border(task: Task) -> list[NDArray[Any]]:
 
 
 def _is_class_one(outputs: Tensor, task: Task) -> Tensor:
-    return _class_one_score(outputs, task) > task.judge.middle
+    return _class_one_score(outputs, task) > task.dataset.middle
 
 
 def _class_one_score(outputs: Tensor, task: Task) -> Tensor:
@@ -137,4 +137,4 @@ def _class_one_score(outputs: Tensor, task: Task) -> Tensor:
     """
     if outputs.shape[2] == 1:
         return outputs[0, :, 0]
-    return task.judge.middle + (outputs[0, :, 1] - outputs[0, :, 0]) / 2
+    return task.dataset.middle + (outputs[0, :, 1] - outputs[0, :, 0]) / 2

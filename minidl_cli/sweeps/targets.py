@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..metrics import metric
 from ..runs.folder import RoundRow
 from ..runs.metrics import Curves
 from ..statistics import epochs_to_target, success
-from ..training.evaluation import higher_is_better
 
 
 def describe_targets(targets: Mapping[str, float], rows: Sequence[RoundRow], curves: Curves) -> dict[str, Any]:
@@ -24,13 +24,11 @@ def describe_targets(targets: Mapping[str, float], rows: Sequence[RoundRow], cur
     finished = [row for row in rows if row.status == "finished"]
     missing, seeds = len(rows) - len(finished), [row.seed for row in finished]
     described = {}
-    for metric, target in targets.items():
-        upward = higher_is_better(metric)
-        ends = [row.metrics[metric] for row in finished]
-        described[metric] = {
+    for name, target in targets.items():
+        upward = metric(name).higher_is_better
+        ends = [row.metrics[name] for row in finished]
+        described[name] = {
             "success": success(ends, missing, target, higher_is_better=upward),
-            "epochs": epochs_to_target(
-                curves.of(seeds, metric), curves.epochs, target, missing, higher_is_better=upward
-            ),
+            "epochs": epochs_to_target(curves.of(seeds, name), curves.epochs, target, missing, higher_is_better=upward),
         }
     return described

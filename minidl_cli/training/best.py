@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..config.schema import EarlyStopping
+from ..metrics import metric
 from ..runs.metrics import Numbers
-from .evaluation import higher_is_better
 
 
 class BestWeights:
@@ -41,7 +41,7 @@ class BestWeights:
             state: the weights after it, each `[rounds, *shape]`.
         """
         monitor = self.rule.monitor
-        scores = metrics[monitor] if higher_is_better(monitor) else -metrics[monitor]
+        scores = metrics[monitor] if metric(monitor).higher_is_better else -metrics[monitor]
         better = scores > self._scores
         self._scores[better], self.epochs[better] = scores[better], epoch
         for name, values in self.state.items():

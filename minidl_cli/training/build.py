@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from .. import data, optim
+from .. import data, metrics, optim
 from ..config import variants as config_variants
 from ..config.load import load
 from ..config.schema import Config
@@ -24,7 +25,7 @@ from ..optim.optimizer import Optimizer
 from ..optim.schedule import Schedule
 from ..randomness import generator
 from ..registry import Registry
-from .measures import MEASURES, Judge
+from .measures import Judge
 from .samples import Samples
 
 
@@ -91,41 +92,60 @@ class Task:
         """The number of samples of each part; those for validation are taken from the training samples."""
         sizes = dict(self.dataset.sizes)
         train = sizes.pop("train")
-        validation = round(train * self.config.training.validation)
-        return {"train": train - validation} | ({"validation": validation} if validation else {}) | sizes
+        held_back = round(train * self.config.training.validation)
+        validation = sizes.pop("validation", held_back)
+        return {"train": train - held_back} | ({"validation": validation} if validation else {}) | sizes
 
     @property
     def metrics(self) -> list[str]:
         """The names of all metrics, such as `train_loss`, in the order of their columns."""
-        return [f"{part}_{measure}" for part in self.sizes for measure in MEASURES]
+        return [f"{part}_{measure}" for part in self.sizes for measure in self.judge.names]
 
     @property
     def judge(self) -> Judge:
         """How outputs are judged."""
-        return Judge(self.loss, sum(self.dataset.target_values) / 2)
+        middle = None if self.dataset.columns.classes is None else self.dataset.middle
+        return Judge(self.loss, self.network.preprocessing, middle)
 
     def samples(self, seeds: Sequence[int]) -> dict[str, Samples]:
         """Draw the data of the rounds with these seeds, as the network takes them, by the names of the parts."""
-        per_round = self.config.data_seed == "round"
-        data_seeds = seeds if per_round else [self.config.data_seed]
-        drawn = [self._parts(int(seed)) for seed in data_seeds]
-        return {name: self._stack([parts[name] for parts in drawn]) for name in self.sizes}
+        drawn = [self._parts(seed) for seed in self._data_seeds(seeds)]
+        if not self.dataset.is_shared:
+            return {name: self._stacked([self._values(parts[name]) for parts in drawn]) for name in self.sizes}
+        inputs, targets = (values.unsqueeze(0) for values in self._values(drawn[0]["train"]))
+        rows = {name: torch.stack([parts[name].rows_of_all() for parts in drawn]) for name in self.sizes}
+        return {name: Samples(inputs, targets, rows[name]) for name in self.sizes}
+
+    def fit(self, seeds: Sequence[int]) -> dict[str, Tensor]:
+        """Return what is fitted to the training samples of the rounds with these seeds, `[rounds, length]` each."""
+        if not self.dataset.fitted:
+            return {}
+        fitted = [self.dataset.fit(self._parts(seed)["train"]) for seed in self._data_seeds(seeds)]
+        return {name: torch.stack([each[name] for each in fitted]).expand(len(seeds), -1) for name in fitted[0]}
+
+    def _data_seeds(self, seeds: Sequence[int]) -> Sequence[int]:
+        """Return the seeds that the data of rounds with these seeds are drawn from: one, if all share it."""
+        return seeds if self.config.data_seed == "round" else [self.config.data_seed]
 
     def _parts(self, seed: int) -> dict[str, Part]:
         parts = self.dataset.draw(seed)
-        if validation := self.sizes.get("validation"):
+        if "validation" not in parts and (validation := self.sizes.get("validation")):
             train = parts["train"]
-            order = torch.randperm(len(train.labels), generator=generator(seed, "validation"))
+            order = torch.randperm(len(train), generator=generator(seed, "validation"))
             for name, places in {"validation": order[:validation], "train": order[validation:]}.items():
-                chosen = places.sort().values
-                parts[name] = Part(train.inputs[:, chosen], train.labels[chosen])
+                parts[name] = train.select(places.sort().values)
         return parts
 
-    def _stack(self, parts: Sequence[Part]) -> Samples:
-        outputs = self.network.widths[-1]
-        inputs = [part.inputs.to(self.dtype) for part in parts]
-        targets = [encode(part.labels, outputs, self.dataset.target_values, self.dtype) for part in parts]
-        return Samples(torch.stack(inputs), torch.stack(targets))
+    @staticmethod
+    def _stacked(values: Sequence[tuple[Tensor, Tensor]]) -> Samples:
+        return Samples(torch.stack([inputs for inputs, _ in values]), torch.stack([targets for _, targets in values]))
+
+    def _values(self, part: Part) -> tuple[Tensor, Tensor]:
+        """Return the inputs `[features, n]` and targets `[outputs, n]` that a part takes its samples from."""
+        inputs, targets = part.inputs.to(self.dtype), part.targets
+        if self.dataset.columns.classes is None:
+            return inputs, targets.to(self.dtype)
+        return inputs, encode(targets, self.network.widths[-1], self.dataset.target_values, self.dtype)
 
 
 def build(config: Config) -> Task:
@@ -137,9 +157,10 @@ def build(config: Config) -> Task:
     _check_numbers(config)
     make = registry().make
     dataset: Dataset = make("dataset", config.data)
+    dataset.dtype = getattr(torch, config.training.dtype)
     try:
         layers = [make("layer", layer) for layer in config.model]
-        network = Sequential(layers, dataset.features, make("initializer", config.init))
+        network = Sequential(layers, len(dataset.columns.features), make("initializer", config.init), dataset.fitted)
     except GraphError as error:
         raise config.error(error.place, str(error)) from error
     task = Task(
@@ -149,7 +170,7 @@ def build(config: Config) -> Task:
         loss=make("loss", config.loss),
         optimizer=make("optimizer", config.optimizer),
         schedule=make("schedule", config.training.schedule),
-        dtype=getattr(torch, config.training.dtype),
+        dtype=dataset.dtype,
     )
     _check_outputs(network, dataset, config)
     _check_loss(task)
@@ -164,20 +185,25 @@ def _check_outputs(network: Sequential, dataset: Dataset, config: Config) -> Non
     with_parameters = [index for index, layer in enumerate(network.layers) if layer.parameters()]
     if not with_parameters:
         raise config.error(("model",), "has no parameters, so there is nothing to train; add a linear layer")
-    outputs, classes = network.widths[-1], dataset.classes
+    outputs, place = network.widths[-1], ("model", with_parameters[-1])
+    found = f"the network puts out {outputs} values after this {config.model[place[1]].name} layer, but"
+    if dataset.columns.classes is None:
+        targets = len(dataset.columns.targets)
+        if outputs != targets:
+            columns = f"{targets} target columns" if targets > 1 else "1 target column"
+            raise config.error(place, f"{found} {config.data.name} has {columns}; the outputs must be {targets}")
+        return
+    classes = len(dataset.columns.classes)
     if outputs != classes and (outputs, classes) != (1, 2):
-        place = ("model", with_parameters[-1])
         fitting = f"{classes} (one for each class)" + (" or 1" if classes == 2 else "")
-        raise config.error(
-            place,
-            f"the network puts out {outputs} values after this {config.model[place[1]].name} layer, but "
-            f"{config.data.name} has {classes} classes; the outputs must be {fitting}",
-        )
+        raise config.error(place, f"{found} {config.data.name} has {classes} classes; the outputs must be {fitting}")
 
 
 def _check_loss(task: Task) -> None:
     config, loss, outputs = task.config, task.loss, task.network.widths[-1]
     name, last = config.loss.name, len(config.model) - 1
+    if loss.needs_indicators and task.dataset.columns.classes is None:
+        raise config.error(("loss",), f"{name} is for classes, but the target is a number; use mse, l1 or huber")
     if outputs < loss.fewest_outputs:
         problem = f"{name} takes at least {loss.fewest_outputs} outputs, one for each class, but the network has one"
         raise config.error(("loss",), f"{problem}; use bce_with_logits, or a last layer of {loss.fewest_outputs}")
@@ -206,6 +232,8 @@ def _numbers(value: Any, path: tuple[str | int | float, ...]) -> Iterator[tuple[
 
 
 def _check_targets(dataset: Dataset, config: Config) -> None:
+    if dataset.columns.classes is None:
+        return
     absent, present = torch.tensor(dataset.target_values, dtype=getattr(torch, config.training.dtype))
     if absent >= present:
         values = list(dataset.target_values)
@@ -215,12 +243,23 @@ def _check_targets(dataset: Dataset, config: Config) -> None:
 def _check_validation(task: Task) -> None:
     config, sizes = task.config, task.sizes
     options = config.training
+    if options.validation and "validation" in task.dataset.sizes:
+        problem = f"{config.data.name} has a validation part of its own; leave this out"
+        raise config.error(("training", "validation"), problem)
     if options.validation and not (sizes.get("validation") and sizes["train"]):
         problem = f"{options.validation:g} of {task.dataset.sizes['train']} samples leaves a part without samples"
         raise config.error(("training", "validation"), problem)
-    if options.early_stopping and not options.validation:
+    if options.early_stopping and "validation" not in sizes:
         problem = "needs samples to watch; set training.validation, for example to 0.2"
         raise config.error(("training", "early_stopping"), problem)
+    if options.early_stopping and options.early_stopping.monitor not in task.metrics:
+        known = ", ".join(name for name in task.metrics if name.startswith("validation_"))
+        problem = f"is not measured here, as the target is {_kind(task)}; known: {known}"
+        raise config.error(("training", "early_stopping", "monitor"), problem)
+
+
+def _kind(task: Task) -> str:
+    return "a number" if task.dataset.columns.classes is None else "a class"
 
 
 def _check_targets_reached(task: Task) -> None:
@@ -228,7 +267,7 @@ def _check_targets_reached(task: Task) -> None:
         if metric not in task.metrics:
             problem = f"unknown metric; known here: {', '.join(task.metrics)}"
             raise task.config.error(("sweep", "target", metric), problem)
-        if metric.endswith("accuracy") and not 0 <= task.config.sweep.target[metric] <= 1:
+        if metrics.metric(metric).is_share and not 0 <= task.config.sweep.target[metric] <= 1:
             raise task.config.error(("sweep", "target", metric), "must be between 0 and 1, as an accuracy is")
 
 

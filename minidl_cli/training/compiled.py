@@ -19,7 +19,7 @@ from ..randomness import generator
 from ..runs.metrics import Numbers
 from .build import Task, build
 from .exactness import single_thread
-from .measures import MEASURES, Measures
+from .measures import Measures
 from .memory import vector_bytes
 from .samples import epoch_order
 from .step import Step
@@ -169,7 +169,7 @@ def _record_step(task: Task, step: Step, width: int, scalars: tuple[float, ...])
     with recording:
         task.optimizer.update(network.values, network.gradients, scalars)
     after = [recording.view(tensor) for tensor in _state(task)]
-    return Pass(recording, width, inputs, before, after, [recording.view(sums[name]) for name in MEASURES])
+    return Pass(recording, width, inputs, before, after, [recording.view(sums[name]) for name in task.judge.names])
 
 
 @torch.inference_mode()
@@ -183,7 +183,7 @@ def _record_evaluation(task: Task, width: int, stand_ins: Sequence[float]) -> Pa
     with recording:
         sums = task.judge.sums(task.network.forward(x), target)
     _check_stand_ins(recording, stand_ins)
-    return Pass(recording, width, inputs, state, state, [recording.view(sums[name]) for name in MEASURES])
+    return Pass(recording, width, inputs, state, state, [recording.view(sums[name]) for name in task.judge.names])
 
 
 def _batch(task: Task, width: int) -> list[Tensor]:
@@ -204,8 +204,8 @@ class _Samples(ctypes.Structure):
 
     @classmethod
     def of(cls, numbers: Tensor, order: Tensor | None = None) -> "_Samples":
-        """Describe numbers `[1 or rounds, rows, samples]`, taken in an order `[rounds, n]`, or as they stand."""
-        places = (None, 0) if order is None else (order.data_ptr(), order.stride(0))
+        """Describe numbers `[1 or rounds, rows, samples]`, taken in an order `[1 or rounds, n]`, or as they stand."""
+        places = (None, 0) if order is None else (order.data_ptr(), order.stride(0) * (len(order) > 1))
         return cls(numbers.data_ptr(), places[0], numbers.stride(0) * (len(numbers) > 1), numbers.stride(1), places[1])
 
 
@@ -244,10 +244,10 @@ class CompiledTrainer(Trainer):
         self._bind()
 
     def _train(self, lr: float) -> dict[str, Numbers]:
-        samples, measures = self.samples["train"], Measures(len(self.stack))
+        samples, measures = self.samples["train"], Measures(len(self.stack), self.judge.names)
         noise = self._noise_generators()
-        for order in torch.split(self.order(self.epoch), samples.block_size(self.step.size), dim=1):
-            count = order.shape[1]
+        for part in torch.split(self.order(self.epoch), samples.block_size(self.step.size), dim=1):
+            order, count = samples.places(part), part.shape[1]
             self.network.draw_noise(count, noise)
             drawn = [_Samples.of(numbers) for numbers in self.network.drawn_noise()]
             inputs = [_Samples.of(samples.inputs, order), _Samples.of(samples.targets, order), *drawn]
@@ -265,8 +265,8 @@ class CompiledTrainer(Trainer):
         metrics: dict[str, Numbers] = {}
         for name, part in self.samples.items():
             if name != "train":
-                measures = Measures(len(self.stack))
-                inputs = [_Samples.of(part.inputs), _Samples.of(part.targets)]
+                measures = Measures(len(self.stack), self.judge.names)
+                inputs = [_Samples.of(part.inputs, part.rows), _Samples.of(part.targets, part.rows)]
                 measures.add(len(part), self._call(self._compiled.library.judge, inputs, len(part), torch.empty(0)))
                 metrics |= measures.means(name)
         return metrics
@@ -276,7 +276,7 @@ class CompiledTrainer(Trainer):
     ) -> dict[str, Tensor]:
         """Call a program on so many samples, and return each measure, added up over them, `[rounds]`."""
         rounds = len(self.stack)
-        sums = torch.zeros(rounds, len(MEASURES), dtype=torch.float64)
+        sums = torch.zeros(rounds, len(self.judge.names), dtype=torch.float64)
         program(
             ctypes.c_int64(rounds),
             self._pieces,
@@ -287,7 +287,7 @@ class CompiledTrainer(Trainer):
             ctypes.c_void_p(sums.data_ptr()),
             ctypes.c_void_p(ceil(self._memory.data_ptr() / ALIGNMENT) * ALIGNMENT),
         )
-        return dict(zip(MEASURES, sums.T, strict=True))
+        return dict(zip(self.judge.names, sums.T, strict=True))
 
 
 def compiled_step(config: Config) -> CompiledStep | str:

@@ -10,25 +10,20 @@ from torch import Tensor
 
 from ..config.schema import Config
 from ..errors import InputError
-from ..nn.loss import Loss
+from ..metrics import metric
 from ..nn.sequential import Sequential
 from ..runs.folder import Run
 from ..runs.metrics import Numbers
 from ..statistics import Summary, summarize
 from .build import Task, build, load_config
 from .exactness import single_thread, warn_of_inexact_products
-from .measures import EVALUATION_SIZE, measure
+from .measures import EVALUATION_SIZE, Judge, measure
 from .memory import check_evaluation
 
 # Rounds are evaluated in stacks of this size, so that memory stays bounded. It does not change their numbers.
 STACK_SIZE = 50
 
 Weights = Literal["last", "best"]
-
-
-def higher_is_better(metric: str) -> bool:
-    """Tell which end of a metric's scale is the good one, by its name, such as `test_accuracy`."""
-    return metric.endswith("accuracy")
 
 
 def summarize_rounds(rounds: Sequence[Mapping[str, float]], missing: int) -> dict[str, Summary]:
@@ -40,7 +35,7 @@ def summarize_rounds(rounds: Sequence[Mapping[str, float]], missing: int) -> dic
     """
     names = rounds[0] if rounds else ()
     return {
-        name: summarize([each[name] for each in rounds], missing, higher_is_better=higher_is_better(name))
+        name: summarize([each[name] for each in rounds], missing, higher_is_better=metric(name).higher_is_better)
         for name in names
     }
 
@@ -151,18 +146,18 @@ def restore(task: Task, weights: Mapping[str, Tensor]) -> Sequential:
 
 @single_thread()
 @torch.inference_mode()
-def predict(network: Sequential, loss: Loss, inputs: Tensor) -> Tensor:
+def predict(network: Sequential, judge: Judge, inputs: Tensor) -> Tensor:
     """Return what every round predicts for the same samples, on the scale of the targets.
 
     Args:
         network: the network, of any number of rounds.
-        loss: the loss that it was trained by, which says what its outputs mean.
-        inputs: `[samples, features]`.
+        judge: what says what its outputs mean.
+        inputs: `[samples, features]`, in the data's own units.
 
     Returns:
         `[rounds, samples, outputs]`.
     """
     network.train(False)
     columns = inputs.to(network.values.dtype).T.expand(network.rounds, -1, -1)
-    outputs = [loss.link(network.forward(part)) for part in torch.split(columns, EVALUATION_SIZE, dim=2)]
+    outputs = [judge.predict(network.forward(part)) for part in torch.split(columns, EVALUATION_SIZE, dim=2)]
     return torch.cat(outputs, dim=2).mT

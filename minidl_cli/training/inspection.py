@@ -65,10 +65,10 @@ class Inspection:
         weights: which of its weights were looked at, `last` or `best`.
         split: the part of the data.
         samples: the places of the samples in it, from 0.
-        inputs: the samples, `[samples, features]`.
+        inputs: the samples, `[samples, features]`, in the data's own units.
         targets: what is to be put out for them, `[samples, outputs]`.
         prediction: what is put out, on the scale of the targets, `[samples, outputs]`.
-        right: whether the class of each sample is recognized.
+        right: whether the class of each sample is recognized; None where numbers are learned.
         loss: L, the loss of all these samples, which the gradients are of.
         layers: all layers, first to last.
         parameters: the parameters by name, such as `0.weight`.
@@ -84,7 +84,7 @@ class Inspection:
     inputs: Tensor
     targets: Tensor
     prediction: Tensor
-    right: list[bool]
+    right: list[bool] | None
     loss: float
     layers: list[InspectedLayer]
     parameters: dict[str, Tensor]
@@ -171,10 +171,13 @@ def inspect(
     stored = checked_weights(run, task, len(rounds), weights)
     network = restore(task, {name: values[place : place + 1] for name, values in stored.items()})
     part = task.samples([seed])[split]
-    inputs, targets = part.inputs[0, :, samples].T, part.targets[0, :, samples].T
+    inputs, targets = (values[0].T for values in next(part.gather(torch.tensor([samples]), len(samples))))
     network.train(False)
     found = trace(network, task.loss, inputs, targets)
-    prediction, target = task.loss.link(found.outputs[str(len(network.layers) - 1)].mT), targets.T.unsqueeze(0)
+    prediction, target = task.judge.predict(found.outputs[str(len(network.layers) - 1)].mT), targets.T.unsqueeze(0)
+    right = None
+    if task.dataset.columns.classes is not None:
+        right = (task.judge.hits(prediction, target) & prediction.isfinite().all(dim=1))[0].tolist()
     return Inspection(
         run=run.path,
         seed=seed,
@@ -185,9 +188,9 @@ def inspect(
         inputs=inputs,
         targets=targets,
         prediction=prediction[0].T,
-        right=(task.judge.hits(prediction, target) & prediction.isfinite().all(dim=1))[0].tolist(),
+        right=right,
         loss=float(found.loss),
-        layers=_layers(task, inputs, found),
+        layers=_layers(task, network.preprocessing.scale_inputs(inputs.T.unsqueeze(0)), found),
         parameters={name: parameter.value[0] for name, parameter in network.named_parameters()},
         gradients={name: gradient[0] for name, gradient in found.gradients.items()},
     )
@@ -216,8 +219,9 @@ def _chosen(task: Task, split: str, sample: int | None, batch: int) -> list[int]
     return list(range(min(batch, size))) if sample is None else [sample]
 
 
-def _layers(task: Task, inputs: Tensor, found: Trace) -> list[InspectedLayer]:
-    layers, given = [], inputs.unsqueeze(0)
+def _layers(task: Task, x: Tensor, found: Trace) -> list[InspectedLayer]:
+    """Describe the layers, the first of which was given x `[1, features, samples]`."""
+    layers, given = [], x.mT
     for place, (component, layer) in enumerate(zip(task.config.model, task.network.layers, strict=True)):
         output, gradient = found.outputs[str(place)], found.output_gradients[str(place)]
         saturated = saturation(layer, given)

@@ -1,6 +1,6 @@
-"""What is measured on outputs: the loss, the mean squared error, the accuracy."""
+"""What is measured on outputs, epoch by epoch: the loss, the mean squared error, and how many classes are right."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..nn.loss import Loss
+from ..nn.preprocessing import Preprocessing
 from ..nn.sequential import Sequential
 from ..runs.metrics import Numbers
 from .exactness import single_thread
@@ -16,36 +17,53 @@ from .samples import Samples
 # The columns of one forward pass in an evaluation. It must not depend on the number of rounds.
 EVALUATION_SIZE = 256
 
-# What is measured of every part of the data.
-MEASURES = ("loss", "mse", "accuracy")
-
 
 @dataclass(frozen=True)
 class Judge:
-    """How outputs are judged.
+    """How outputs are judged: the loss on the scale that the network learns on, all else in the targets' own units.
 
     Attributes:
         loss: the loss, whose value is measured.
-        middle: the midpoint between the two target values, the border between the classes of a single output.
+        preprocessing: the scales of the targets.
+        middle: the midpoint between the two target values, the border between the classes of a single output; None
+            where numbers are learned.
     """
 
     loss: Loss
-    middle: float
+    preprocessing: Preprocessing
+    middle: float | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is measured of every part of the data."""
+        return ("loss", "mse", "mae") if self.middle is None else ("loss", "mse", "accuracy")
+
+    def predict(self, output: Tensor) -> Tensor:
+        """Return what outputs `[rounds, outputs, n]` say, on the scale of the targets."""
+        return self.preprocessing.unscale(self.loss.link(output))
+
+    def weights(self, target: Tensor) -> Tensor | None:
+        """Return how much each sample counts in training, `[rounds, 1, n]`; None if all count once."""
+        return None if self.middle is None else self.preprocessing.weights(target, self.middle)
 
     def hits(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Tell which samples are right, `[rounds, n]`, given predictions and targets `[rounds, outputs, n]`."""
         if prediction.shape[1] == 1:
+            assert self.middle is not None
             return ((prediction > self.middle) == (target > self.middle)).squeeze(1)
         return prediction.max(dim=1).indices == target.max(dim=1).indices
 
     def sums(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return each measure, added up over the samples, `[rounds]`, of outputs and targets `[rounds, outputs, n]`."""
-        prediction = self.loss.link(output)
+        prediction = self.predict(output)
         measured = {
-            "loss": self.loss.forward(output, target),
+            "loss": self.loss.forward(output, self.preprocessing.scale_targets(target)),
             "mse": (prediction - target).square().mean(dim=1),
-            "accuracy": self.hits(prediction, target),
         }
+        if self.middle is None:
+            measured["mae"] = (prediction - target).abs().mean(dim=1)
+        else:
+            measured["accuracy"] = self.hits(prediction, target)
         # Over one dimension at a time, in double precision: the sum of a round must not depend on the others.
         return {name: values.sum(dim=1, dtype=torch.float64) for name, values in measured.items()}
 
@@ -55,11 +73,12 @@ class Measures:
 
     Args:
         rounds: the number of rounds.
+        names: what is measured, the loss first.
     """
 
-    def __init__(self, rounds: int):
+    def __init__(self, rounds: int, names: Sequence[str]):
         self.samples = 0
-        self._sums = {name: torch.zeros(rounds, dtype=torch.float64) for name in MEASURES}
+        self._sums = {name: torch.zeros(rounds, dtype=torch.float64) for name in names}
 
     def add(self, samples: int, sums: Mapping[str, Tensor]) -> None:
         """Count so many more samples, and each measure added up over them, `[rounds]`."""
@@ -73,7 +92,8 @@ class Measures:
         A round whose loss is no number has no accuracy: it would be that of outputs which are no numbers.
         """
         means = {name: (total / self.samples).numpy() for name, total in self._sums.items()}
-        means["accuracy"] = np.where(np.isfinite(means["loss"]), means["accuracy"], np.nan)
+        if "accuracy" in means:
+            means["accuracy"] = np.where(np.isfinite(means["loss"]), means["accuracy"], np.nan)
         return {f"{prefix}_{name}": values for name, values in means.items()}
 
 
@@ -81,7 +101,7 @@ class Measures:
 @torch.inference_mode()
 def measure(network: Sequential, judge: Judge, samples: Samples, prefix: str) -> dict[str, Numbers]:
     """Judge a network on all samples, every round of its stack: `{prefix}_loss` and so on, each `[rounds]`."""
-    measures = Measures(network.rounds)
+    measures = Measures(network.rounds, judge.names)
     network.train(False)
     for inputs, targets in samples.in_order(network.rounds, EVALUATION_SIZE):
         measures.add(inputs.shape[2], judge.sums(network.forward(inputs), targets))

@@ -42,11 +42,13 @@ def estimate(task: Task, rounds: int) -> Memory:
     columns = max(min(options.batch_size, train), EVALUATION_SIZE)
     activations = rounds * sum(network.widths) * columns * 2 * size
     numbers = network.widths[0] + network.widths[-1]
-    shared = (rounds if task.config.data_seed == "round" else 1) * numbers * sum(task.sizes.values())
+    drawn, total = rounds if task.config.data_seed == "round" else 1, sum(task.sizes.values())
+    shared = (1 if task.dataset.is_shared else drawn) * numbers * total
     # What is gathered at once, with its outputs and the noise of its samples.
     block = min(numbers * train, Samples.BLOCK_NUMBERS)
     gathered = rounds * (block + (block // numbers) * (network.widths[-1] + network.noise_features()))
-    order = rounds * train * torch.int64.itemsize
+    rows = drawn * total if task.dataset.is_shared else 0
+    order = (rounds * train + rows) * torch.int64.itemsize
     return Memory(
         vectors=rounds * vector_bytes(task),
         activations=activations,

@@ -17,7 +17,7 @@ class Step:
     """
 
     def __init__(self, task: Task):
-        self.network, self.loss, self.optimizer = task.network, task.loss, task.optimizer
+        self.network, self.loss, self.optimizer, self.judge = task.network, task.loss, task.optimizer, task.judge
         self.options = task.config.training
         self.size = self.options.batch_size * self.options.accumulate
 
@@ -25,8 +25,8 @@ class Step:
         """Set the gradients to those of the loss on the samples of a step, and keep what the network puts out.
 
         Args:
-            x: the inputs, `[rounds, features, samples]`.
-            target: the targets, `[rounds, outputs, samples]`.
+            x: the inputs, `[rounds, features, samples]`, in the data's own units.
+            target: the targets, `[rounds, outputs, samples]`, in their own units.
             output: where to keep the outputs.
             first: the place of the first sample among those that noise was drawn for.
         """
@@ -44,8 +44,14 @@ class Step:
     def _differentiate_batch(self, x: Tensor, target: Tensor, output: Tensor, first: int) -> None:
         self.network.select_noise(first, first + x.shape[2])
         found = self.network.forward(x)
-        self.network.backward_parameters(self.loss.backward(found, target))
+        self.network.backward_parameters(self._slope(found, target))
         output.copy_(found)
+
+    def _slope(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return dL/d(output), where each sample counts as much as the weight of its class says."""
+        slope = self.loss.backward(output, self.network.preprocessing.scale_targets(target))
+        weights = self.judge.weights(target)
+        return slope if weights is None else slope.mul_(weights)
 
     def _differentiate_joined(self, x: Tensor, target: Tensor, output: Tensor, first: int) -> None:
         """Set the gradients to those of the loss on several batches joined."""

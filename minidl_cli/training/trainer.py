@@ -121,6 +121,7 @@ class Trainer:
         self.samples = task.samples(self.stack)
         self.network.allocate(len(self.stack), task.dtype)
         self.network.initialize(self.stack)
+        self.network.preprocessing.load(task.fit(self.stack))
         self.optimizer.start(self.network.values)
         rule = self.options.early_stopping or EarlyStopping()
         self.best = BestWeights(rule, self.network.state()) if "validation" in self.samples else None
@@ -154,7 +155,7 @@ class Trainer:
     def _train(self, lr: float) -> dict[str, Numbers]:
         """Train for an epoch, and return the measures of the outputs on the way, each `[rounds]`."""
         samples, size = self.samples["train"], self.step.size
-        measures = Measures(len(self.stack))
+        measures = Measures(len(self.stack), self.judge.names)
         noise = self._noise_generators()
         self.network.train()
         for inputs, targets in samples.gather(self.order(self.epoch), samples.block_size(size)):

@@ -10,15 +10,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from minidl_cli.config.schema import EarlyStopping
+from minidl_cli.metrics import metric
 from minidl_cli.training.best import BestWeights
 from minidl_cli.training.build import build
-from minidl_cli.training.evaluation import higher_is_better
 from minidl_cli.training.trainer import Trainer
 
 
 def best_and_last(curve: dict[int, float], rule: EarlyStopping, epochs: int) -> tuple[int, int]:
     """Returns the epoch of the best value, and the one after which training stops, as one reads them off a curve."""
-    sign = 1 if higher_is_better(rule.monitor) else -1
+    sign = 1 if metric(rule.monitor).higher_is_better else -1
     best, best_epoch = -math.inf, 0
     to_beat, since = -math.inf, 0
     for epoch, value in curve.items():

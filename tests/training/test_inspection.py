@@ -174,7 +174,7 @@ class TestInspect:
         inspection = inspect(run, split="test", batch=4)
         assert inspection.samples == [0, 1, 2, 3]
         assert torch.equal(inspection.inputs, part.inputs[:, :4].T.float())
-        assert inspection.targets.argmax(dim=1).tolist() == part.labels[:4].tolist()
+        assert inspection.targets.argmax(dim=1).tolist() == part.targets[:4].tolist()
 
     @pytest.mark.parametrize(
         "settings",
@@ -193,7 +193,7 @@ class TestInspect:
         for sample in (0, 46):
             inspection = inspect(run, sample=sample)
             assert inspection.samples == [sample]
-            assert torch.equal(inspection.prediction, predict(network, task.loss, inspection.inputs)[0])
+            assert torch.equal(inspection.prediction, predict(network, task.judge, inspection.inputs)[0])
 
     def test_right_and_wrong_are_those_of_the_accuracy(self, make_run):
         run = make_run("training.epochs=20")

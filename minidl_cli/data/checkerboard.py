@@ -1,0 +1,57 @@
+"""A checkerboard."""
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+
+from ..registry import NonNegative, Pair, PositiveInt
+from .dataset import Part
+from .plane import Plane, balanced_labels, with_noise
+
+
+class Checkerboard(Plane):
+    """Points of the unit square, labelled by the colour of the cell of a checkerboard that they lie in.
+
+    With c cells on each side, (x1, x2) has the class (⌊c x1⌋ + ⌊c x2⌋) mod 2. Points are drawn uniformly from the
+    cells of their class, and labelled before noise is added.
+
+    Args:
+        train: the number of points to train on.
+        test: the number of points to test on.
+        noise: the standard deviation of the noise, in both coordinates.
+        cells: c, the number of cells on each side.
+        target_values: the targets of a class that is absent and of one that is present, in this order.
+
+    Raises:
+        ValueError: the target values do not ascend.
+    """
+
+    def __init__(
+        self,
+        train: PositiveInt = 1000,
+        test: PositiveInt = 1000,
+        noise: NonNegative = 0.0,
+        cells: Annotated[int, Field(ge=2)] = 4,
+        target_values: Pair = (0.0, 1.0),
+    ):
+        super().__init__(train, test, classes=2, target_values=target_values)
+        self.noise, self.cells = noise, cells
+
+    def sample(self, size: int, numbers: Generator) -> Part:
+        labels = balanced_labels(size)
+        points = torch.rand(2, size, dtype=torch.float64, generator=numbers)
+        colours = torch.arange(self.cells).unsqueeze(1).add(torch.arange(self.cells)) % 2
+        for colour in (0, 1):
+            corners = (colours == colour).nonzero().T
+            chosen = labels == colour
+            points[:, chosen] += corners[:, torch.randint(corners.shape[1], (int(chosen.sum()),), generator=numbers)]
+        return Part(with_noise(points / self.cells, self.noise, numbers), labels)
+
+    def border(self) -> list[Tensor]:
+        inner = torch.arange(1, self.cells, dtype=torch.float64) / self.cells
+        upright = [
+            torch.stack([line.expand(2), torch.tensor([0.0, 1.0], dtype=torch.float64)], dim=1) for line in inner
+        ]
+        return [*upright, *(line.flip(1) for line in upright)]
