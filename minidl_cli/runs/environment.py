@@ -1,13 +1,17 @@
 """What a run depended on besides its config."""
 
+import hashlib
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from ..errors import InputError
 
 PACKAGES = ("torch", "numpy", "scipy", "pyyaml", "pydantic", "safetensors", "click", "rich", "matplotlib")
 
@@ -33,6 +37,25 @@ def environment(minidl_version: str, device: str, workers: int) -> dict[str, Any
 @cache
 def _versions() -> dict[str, str]:
     return {name: version(name) for name in PACKAGES}
+
+
+def identify(files: Iterable[Path]) -> dict[str, dict[str, Any]]:
+    """Return the size and the SHA-256 of each file, by its path: what tells whether it has changed since.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    found = {}
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                found[str(path)] = {
+                    "bytes": path.stat().st_size,
+                    "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
+                }
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return found
 
 
 def _cpu() -> str:

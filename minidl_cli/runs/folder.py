@@ -180,6 +180,11 @@ class Run:
         content: dict[str, Any] = self._read_json("environment.json")
         return content
 
+    def columns(self) -> dict[str, Any]:
+        """Return the content of `columns.json`: what the network takes and gives."""
+        content: dict[str, Any] = self._read_json("columns.json")
+        return content
+
     def _read_json(self, name: str) -> Any:
         try:
             return json.loads(self._read(name), parse_constant=_refuse)
@@ -254,6 +259,10 @@ class Run:
         folder = self.path / "weights"
         folder.mkdir(exist_ok=True)
         write_atomically(folder / f"{name}.safetensors", save(dict(weights)))
+
+    def has_weights(self, name: str) -> bool:
+        """Tell whether there is `weights/{name}.safetensors`."""
+        return (self.path / f"weights/{name}.safetensors").is_file()
 
     def weights(self, name: str = "last") -> "dict[str, Tensor]":
         """Return the named tensors of `weights/{name}.safetensors`.

@@ -113,6 +113,6 @@ def _median_predictions(side: Side) -> figures.Predictions:
     task = side.task
     middle = side.finished[median_index([row.metrics["test_accuracy"] for row in side.finished])]
     place = [row.seed for row in side.rows].index(middle.seed)
-    weights = checked_weights(side.run, task, len(side.rows), chosen_weights(side.config))
+    weights = checked_weights(side.run, side.config, task.network, len(side.rows), chosen_weights(side.config))
     network = restore_one(task, {name: values[place] for name, values in weights.items()})
     return predictions_on_test(task, network, middle.seed, side.label)

@@ -84,7 +84,7 @@ def draw_data(path: Path, task: Task, seed: int) -> None:
 
 def restore_one(task: Task, weights: Mapping[str, Tensor]) -> Sequential:
     """Return the task's network with the weights of one round, each `[*shape]`."""
-    return restore(task, {name: values.unsqueeze(0) for name, values in weights.items()})
+    return restore(task.network, {name: values.unsqueeze(0) for name, values in weights.items()})
 
 
 def predictions_on_test(task: Task, network: Sequential, seed: int, label: str) -> figures.Predictions:

@@ -2,11 +2,11 @@
 
 import json
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from threading import Thread
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
 from .. import __version__
 from ..config.dump import to_yaml
@@ -14,7 +14,7 @@ from ..config.schema import Config
 from ..config.variants import Variant
 from ..display.text import readable
 from ..errors import GraphError, InputError, MinidlWarning, TrainingError
-from ..runs.environment import environment
+from ..runs.environment import environment, identify
 from ..runs.folder import DEFAULT_RUNS_DIR, VARIANTS, Run
 from ..runs.metrics import MetricsLog
 from ..training.build import build, variants
@@ -127,7 +127,8 @@ def start(
     found = variants(config)
     all_planned = _plan_variants(found, workers, chunk)
     kinds = ", or ".join(dict.fromkeys(planned.steps for planned in all_planned))
-    files = _files(config, max(planned.plan.workers for planned in all_planned), kinds)
+    data = {name: of for planned in all_planned for name, of in planned.data.items()}
+    files = _files(config, max(planned.plan.workers for planned in all_planned), kinds, data)
     for variant, planned in zip(found, all_planned, strict=True):
         files |= {f"{VARIANTS}/{variant.folder}/{name}": text for name, text in planned.files().items()}
     run = Run.create(runs_dir, config.name, files)
@@ -147,9 +148,13 @@ def _plan_variants(found: Sequence[Variant], workers: int | None, chunk: int | N
     return planned
 
 
-def _files(config: Config, workers: int, steps: str) -> dict[str, str]:
-    found = environment(__version__, "cpu", workers) | {"steps": steps}
-    return {"config.yaml": to_yaml(config.resolved()), "environment.json": json.dumps(found, indent=2) + "\n"}
+def _files(config: Config, workers: int, steps: str, data: Mapping[str, Any]) -> dict[str, str]:
+    found = environment(__version__, "cpu", workers) | {"steps": steps, "data": data}
+    return {"config.yaml": to_yaml(config.resolved()), "environment.json": _json(found)}
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, indent=2) + "\n"
 
 
 class _Planned:
@@ -160,12 +165,15 @@ class _Planned:
         step = compiled_step(config)
         self.steps = str(step)
         self.plan = plan(self.task, workers, chunk, is_compiled=isinstance(step, CompiledStep))
+        self.data = identify(self.task.dataset.files())
         self._check_memory()
         self._check_shapes()
         self._warn_of_lone_batch()
 
     def files(self) -> dict[str, str]:
-        return _files(self.config, self.plan.workers, self.steps)
+        """Return the first files of the run folder."""
+        columns = {"columns.json": _json(self.task.dataset.columns.as_dict())}
+        return _files(self.config, self.plan.workers, self.steps, self.data) | columns
 
     def _check_memory(self) -> None:
         config, training = self.config, self.plan.memory(self.task).total

@@ -1,6 +1,6 @@
 """From a config to the objects that it describes: the one place that knows both."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,8 +14,9 @@ from ..config import variants as config_variants
 from ..config.load import load
 from ..config.schema import Config
 from ..config.variants import Variant
+from ..data.columns import Columns
 from ..data.dataset import Dataset, Part, encode
-from ..errors import GraphError
+from ..errors import GraphError, InputError
 from ..nn import initializers, layers, losses
 from ..nn.layer import Initializer, Layer
 from ..nn.loss import Loss
@@ -25,6 +26,8 @@ from ..optim.optimizer import Optimizer
 from ..optim.schedule import Schedule
 from ..randomness import generator
 from ..registry import Registry
+from ..runs.environment import identify
+from ..runs.folder import Run
 from .measures import Judge
 from .samples import Samples
 
@@ -155,19 +158,13 @@ def build(config: Config) -> Task:
         InputError: the layers do not fit each other or the data; the message names the layer and its place.
     """
     _check_numbers(config)
-    make = registry().make
-    dataset: Dataset = make("dataset", config.data)
-    dataset.dtype = getattr(torch, config.training.dtype)
-    try:
-        layers = [make("layer", layer) for layer in config.model]
-        network = Sequential(layers, len(dataset.columns.features), make("initializer", config.init), dataset.fitted)
-    except GraphError as error:
-        raise config.error(error.place, str(error)) from error
+    make, dataset = registry().make, make_dataset(config)
+    network = connect(config, dataset.columns, dataset.fitted)
     task = Task(
         config=config,
         dataset=dataset,
         network=network,
-        loss=make("loss", config.loss),
+        loss=make_loss(config),
         optimizer=make("optimizer", config.optimizer),
         schedule=make("schedule", config.training.schedule),
         dtype=dataset.dtype,
@@ -179,6 +176,55 @@ def build(config: Config) -> Task:
     _check_batches(task)
     _check_targets_reached(task)
     return task
+
+
+def build_run(run: Run) -> Task:
+    """Construct what a run was trained by.
+
+    Raises:
+        InputError: the folder is no run, or is damaged; or a data file has changed since.
+    """
+    config = load_config(run.config_path)
+    known = run.environment().get("data", {})
+    for path, found in identify(make_dataset(config).files()).items():
+        if known.get(path, found) != found:
+            raise InputError(
+                f"{path}: has changed since {run.path} was trained on it, so that its parts are not the same any more; "
+                "minidl eval --data measures the network on other files"
+            )
+    return build(config)
+
+
+def make_dataset(config: Config) -> Dataset:
+    """Return the dataset of a config, of which nothing has been drawn or read."""
+    dataset: Dataset = registry().make("dataset", config.data)
+    dataset.dtype = getattr(torch, config.training.dtype)
+    return dataset
+
+
+def make_loss(config: Config) -> Loss:
+    """Return the loss of a config."""
+    loss: Loss = registry().make("loss", config.loss)
+    return loss
+
+
+def connect(config: Config, columns: Columns, fitted: Mapping[str, int]) -> Sequential:
+    """Return the connected layers of a config, without memory for parameters.
+
+    Args:
+        config: the config.
+        columns: what the network takes.
+        fitted: what is fitted to the data, as `Preprocessing` takes it.
+
+    Raises:
+        InputError: the layers do not fit each other; the message names the layer and its place.
+    """
+    make = registry().make
+    try:
+        layers = [make("layer", layer) for layer in config.model]
+        return Sequential(layers, len(columns.features), make("initializer", config.init), fitted)
+    except GraphError as error:
+        raise config.error(error.place, str(error)) from error
 
 
 def _check_outputs(network: Sequential, dataset: Dataset, config: Config) -> None:

@@ -15,7 +15,7 @@ from ..nn.sequential import Sequential
 from ..runs.folder import Run
 from ..runs.metrics import Numbers
 from ..statistics import Summary, summarize
-from .build import Task, build, load_config
+from .build import build, build_run
 from .exactness import single_thread, warn_of_inexact_products
 from .measures import EVALUATION_SIZE, Judge, measure
 from .memory import check_evaluation
@@ -67,15 +67,14 @@ def evaluate(run: Run | str | Path, split: str | None = None, weights: Weights |
         InputError: the folder is not a finished run, or is damaged; or there is no such part.
     """
     run = run if isinstance(run, Run) else Run.find(str(run))
-    config = load_config(run.config_path)
-    rounds = run.rounds()
+    rounds, task = run.rounds(), build_run(run)
+    config = task.config
     finished = [index for index, (_, status) in enumerate(rounds) if status == "finished"]
-    task = build(config)
     if split is not None and split not in task.sizes:
         raise InputError(f"{split!r} is no part of the data; there are {', '.join(task.sizes)}")
     warn_of_inexact_products(task.dtype)
     check_evaluation(task, min(len(rounds), STACK_SIZE))
-    stored = checked_weights(run, task, len(rounds), weights or chosen_weights(config))
+    stored = checked_weights(run, config, task.network, len(rounds), weights or chosen_weights(config))
     seeds = [rounds[place][0] for place in finished]
     measured = measure_rounds(config, seeds, {name: values[finished] for name, values in stored.items()}, split)
     return summarize_rounds(measured, len(rounds) - len(finished))
@@ -104,7 +103,7 @@ def measure_rounds(
     measured: list[dict[str, float]] = []
     for start in range(0, len(seeds), STACK_SIZE):
         stack = slice(start, start + STACK_SIZE)
-        network = restore(task, {name: values[stack] for name, values in weights.items()})
+        network = restore(task.network, {name: values[stack] for name, values in weights.items()})
         metrics: dict[str, Numbers] = {}
         for name, part in task.samples(seeds[stack]).items():
             if split in (None, name):
@@ -115,31 +114,38 @@ def measure_rounds(
     return measured
 
 
-def checked_weights(run: Run, task: Task, rounds: int, which: Weights = "last") -> dict[str, Tensor]:
+def checked_weights(run: Run, config: Config, network: Sequential, rounds: int, which: Weights) -> dict[str, Tensor]:
     """Return a run's weights, each `[rounds, *shape]`.
+
+    Args:
+        run: the run.
+        config: its config.
+        network: what the weights are to fit, without memory for them.
+        rounds: how many rounds there are.
+        which: `last` or `best`.
 
     Raises:
         InputError: there are none, or they are not those of the run's config: a name, a shape or a type differs.
     """
-    if which == "best" and "validation" not in task.sizes:
+    if which == "best" and run.is_finished and not run.has_weights("best"):
         raise InputError(f"{run.path}: has no best weights, as there was no validation part; use the last")
     weights = run.weights(which)
-    expected = {name: (rounds, *shape) for name, shape in task.network.state_shapes().items()}
+    expected = {name: (rounds, *shape) for name, shape in network.state_shapes().items()}
     found = {name: tuple(values.shape) for name, values in weights.items()}
     for name in sorted(expected.keys() | found.keys()):
         if found.get(name) != expected.get(name):
             problem = f"is {found.get(name, 'not there')}, but rounds.csv and the config ask for"
             raise InputError(f"{run.path}: weights: {name} {problem} {expected.get(name, 'none')}")
-        if weights[name].dtype != task.dtype:
-            raise InputError(f"{run.path}: weights: {name} is not {task.config.training.dtype}, as the config says")
+        if weights[name].dtype != getattr(torch, config.training.dtype):
+            raise InputError(f"{run.path}: weights: {name} is not {config.training.dtype}, as the config says")
     return weights
 
 
 @single_thread()
-def restore(task: Task, weights: Mapping[str, Tensor]) -> Sequential:
-    """Return the task's network with these parameters and buffers, each `[rounds, *shape]`."""
-    network = task.network
-    network.allocate(len(next(iter(weights.values()))), task.dtype)
+def restore(network: Sequential, weights: Mapping[str, Tensor]) -> Sequential:
+    """Give a network these parameters and buffers, each `[rounds, *shape]`, and return it."""
+    some = next(iter(weights.values()))
+    network.allocate(len(some), some.dtype)
     network.load(weights)
     return network
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..nn.inspection import Trace, saturation, trace
 from ..runs.folder import Run
-from .build import Task, build, load_config
+from .build import Task, build_run
 from .evaluation import Weights, checked_weights, chosen_weights, restore
 from .exactness import single_thread
 from .memory import check_evaluation
@@ -160,16 +160,14 @@ def inspect(
         InputError: the folder is not a finished run, or is damaged; or there is no such round, part or sample.
     """
     run = run if isinstance(run, Run) else Run.find(str(run))
-    config = load_config(run.config_path)
-    rounds = run.rounds()
+    rounds, task = run.rounds(), build_run(run)
     place = _place(run, rounds, seed)
     seed, status = rounds[place]
-    task = build(config)
     check_evaluation(task, rounds=1)
     samples = _chosen(task, split, sample, batch)
-    weights = weights or chosen_weights(config)
-    stored = checked_weights(run, task, len(rounds), weights)
-    network = restore(task, {name: values[place : place + 1] for name, values in stored.items()})
+    weights = weights or chosen_weights(task.config)
+    stored = checked_weights(run, task.config, task.network, len(rounds), weights)
+    network = restore(task.network, {name: values[place : place + 1] for name, values in stored.items()})
     part = task.samples([seed])[split]
     inputs, targets = (values[0].T for values in next(part.gather(torch.tensor([samples]), len(samples))))
     network.train(False)

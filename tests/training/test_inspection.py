@@ -189,7 +189,7 @@ class TestInspect:
     def test_sample_is_what_predict_gives(self, make_run, settings):
         run = make_run(*settings)
         task = build(load_config(run.config_path))
-        network = restore(task, run.weights())
+        network = restore(task.network, run.weights())
         for sample in (0, 46):
             inspection = inspect(run, sample=sample)
             assert inspection.samples == [sample]
