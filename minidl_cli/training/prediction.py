@@ -32,6 +32,7 @@ class Predictor:
         seeds: the seeds of the rounds, in the order of the network's.
         network: the trained rounds.
         judge: what its outputs mean.
+        target_values: what it is to put out for a class that is absent, and for one that is present.
     """
 
     run: Run
@@ -40,6 +41,7 @@ class Predictor:
     seeds: list[int]
     network: Sequential
     judge: Judge
+    target_values: tuple[float, float]
 
     @classmethod
     def of(cls, run: Run | str | Path, weights: Weights | None = None, seed: int | None = None) -> "Predictor":
@@ -64,9 +66,10 @@ class Predictor:
         network = connect(config, columns, fitted)
         stored = checked_weights(run, config, network, len(rows), which)
         restore(network, {name: values[places] for name, values in stored.items()})
-        middle = None if columns.classes is None else make_dataset(config).middle
+        target_values = make_dataset(config).target_values
+        middle = None if columns.classes is None else sum(target_values) / 2
         judge = Judge(make_loss(config), network.preprocessing, middle)
-        return cls(run, config, columns, [rows[place][0] for place in places], network, judge)
+        return cls(run, config, columns, [rows[place][0] for place in places], network, judge, target_values)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -77,6 +80,11 @@ class Predictor:
     def fills_gaps(self) -> bool:
         """Whether missing values (NaN) may stand in the inputs."""
         return "inputs.fill" in self.network.preprocessing.buffers
+
+    @property
+    def ignores_unknown(self) -> bool:
+        """Whether a value that is none of a column's categories may stand in the inputs."""
+        return self.config.data.arguments.get("unseen") != "error"
 
     @property
     def gives_probabilities(self) -> bool:
