@@ -33,7 +33,7 @@ class Checkerboard(Plane):
         train: PositiveInt = 1000,
         test: PositiveInt = 1000,
         noise: NonNegative = 0.0,
-        cells: Annotated[int, Field(ge=2)] = 4,
+        cells: Annotated[int, Field(ge=2, le=100)] = 4,
         target_values: Pair = (0.0, 1.0),
     ):
         super().__init__(train, test, classes=2, target_values=target_values)
@@ -42,16 +42,14 @@ class Checkerboard(Plane):
     def sample(self, size: int, numbers: Generator) -> Part:
         labels = balanced_labels(size)
         points = torch.rand(2, size, dtype=torch.float64, generator=numbers)
-        colours = torch.arange(self.cells).unsqueeze(1).add(torch.arange(self.cells)) % 2
+        cells = torch.cartesian_prod(torch.arange(self.cells), torch.arange(self.cells)).T
         for colour in (0, 1):
-            corners = (colours == colour).nonzero().T
-            chosen = labels == colour
-            points[:, chosen] += corners[:, torch.randint(corners.shape[1], (int(chosen.sum()),), generator=numbers)]
+            of_colour = cells[:, cells.sum(dim=0) % 2 == colour]
+            chosen = (labels == colour).nonzero().squeeze(1)
+            points[:, chosen] += of_colour[:, torch.randint(of_colour.shape[1], chosen.shape, generator=numbers)]
         return Part(with_noise(points / self.cells, self.noise, numbers), labels)
 
     def border(self) -> list[Tensor]:
-        inner = torch.arange(1, self.cells, dtype=torch.float64) / self.cells
-        upright = [
-            torch.stack([line.expand(2), torch.tensor([0.0, 1.0], dtype=torch.float64)], dim=1) for line in inner
-        ]
+        inner = [line / self.cells for line in range(1, self.cells)]
+        upright = [torch.tensor([[x, 0], [x, 1]], dtype=torch.float64) for x in inner]
         return [*upright, *(line.flip(1) for line in upright)]

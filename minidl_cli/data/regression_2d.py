@@ -19,7 +19,7 @@ class Regression2D(Plane):
 
     Its values lie between 0 and 1.22, with a variance of 0.083. No network predicts noisy values with an MSE below the
     noise's variance.
-    Source: Franke, Scattered Data Interpolation: Tests of Some Methods (1982).
+    Source: Franke, A Critical Comparison of Some Methods for Interpolation of Scattered Data (1979).
 
     Args:
         train: the number of points to train on.

@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from ..registry import NonNegative, Pair, Positive, PositiveInt
+from ..registry import NonNegative, Pair, PositiveInt
 from .dataset import Part
 from .plane import Plane, balanced_labels, with_noise
 
@@ -37,7 +37,7 @@ class Spirals(Plane):
         train: PositiveInt = 1000,
         test: PositiveInt = 1000,
         noise: NonNegative = 0.02,
-        turns: Positive = 1.5,
+        turns: Annotated[float, Field(gt=0, le=100)] = 1.5,
         arms: Annotated[int, Field(ge=2)] = 2,
         target_values: Pair = (0.0, 1.0),
     ):
