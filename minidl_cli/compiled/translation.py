@@ -62,6 +62,7 @@ COMPARISONS = {
     "ge": "{self} >= {other}",
     "lt": "{self} < {other}",
     "le": "{self} <= {other}",
+    "isnan": "{self} != {self}",
 }
 # Arguments that say how and where to compute, but not what.
 IMMATERIAL = {"out", "size", "dtype", "layout", "device", "pin_memory", "memory_format", "non_blocking"}

@@ -62,6 +62,7 @@ OPERATIONS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "le": lambda a, b, c: a <= b,
     "where": lambda a, b, c: torch.where(a > b, a, c),
     "where, number": lambda a, b, c: torch.where(a > b, a, 0.5),
+    "isnan": lambda a, b, c: torch.where(a.isnan(), b, c),
     "clone": lambda a, b, c: a.clone(),
     "fill": lambda a, b, c: torch.empty_like(a).fill_(0.4),
     "zeros_like": lambda a, b, c: torch.zeros_like(a),
