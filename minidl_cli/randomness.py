@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 
-Purpose = Literal["train data", "test data", "validation", "parameters", "order", "noise", "bootstrap"]
+Purpose = Literal["train data", "test data", "split", "validation", "parameters", "order", "noise", "bootstrap"]
 
 
 def generator(seed: int, purpose: Purpose, epoch: int = 0) -> torch.Generator:

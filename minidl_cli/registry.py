@@ -5,6 +5,7 @@ in a module of its own in the package of its kind, and the module's name is the 
 """
 
 import inspect
+import os
 import pkgutil
 import re
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,17 @@ from importlib import import_module
 from types import ModuleType
 from typing import Annotated, Any, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Strict,
+    ValidationInfo,
+    create_model,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -25,6 +36,14 @@ NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 ProperFraction = Annotated[float, Field(ge=0, lt=1)]
 Pair = Annotated[tuple[float, float], Strict(False)]  # YAML knows lists only
+
+
+def _in_folder(path: str, info: ValidationInfo) -> str:
+    return os.path.abspath(os.path.join((info.context or {}).get("folder", ""), path))  # noqa: PTH100, PTH118
+
+
+# The path of a data file: relative to the folder of the config that names it, absolute once it is validated.
+DataFile = Annotated[str, Field(min_length=1), AfterValidator(_in_folder)]
 
 
 class StrictModel(BaseModel):
@@ -55,7 +74,7 @@ def _plain(value: Any) -> Any:
 class Kind:
     """Marks a field of a pydantic model as a component: `Annotated[Component, Kind("loss")]`.
 
-    The model is validated with `context={"registry": ...}`.
+    The model is validated with `context={"registry": ...}`, and `"folder": ...` if paths are relative to one.
 
     Attributes:
         name: the kind, such as `loss`.
@@ -73,8 +92,11 @@ class Kind:
         return next((mark.name for mark in declared.metadata if isinstance(mark, Kind)), None)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        def validate(value: Any, info: core_schema.ValidationInfo[dict[str, "Registry"]]) -> Component | None:
-            return None if value is None and self.optional else info.context["registry"].component(self.name, value)
+        def validate(value: Any, info: core_schema.ValidationInfo[dict[str, Any]]) -> Component | None:
+            if value is None and self.optional:
+                return None
+            registry: Registry = info.context["registry"]
+            return registry.component(self.name, value, info.context.get("folder", ""))
 
         return core_schema.with_info_plain_validator_function(
             validate, serialization=core_schema.plain_serializer_function_ser_schema(_plain)
@@ -185,8 +207,13 @@ class Registry:
                         raise TypeError(f"{module.__name__}: a module can define only one {kind}")
                     self.types[kind][_name(cls)] = ComponentType(_name(cls), cls, self._kinds)
 
-    def component(self, kind: str, value: Any) -> Component:
+    def component(self, kind: str, value: Any, folder: str | os.PathLike[str] = "") -> Component:
         """Return the component that a spelled-out value (`{name: {argument: value}}`) describes.
+
+        Args:
+            kind: what it is, such as `dataset`.
+            value: the value.
+            folder: what the paths of data files are relative to; by default the current folder.
 
         Raises:
             PydanticCustomError: there is no such component, its form is wrong, or its arguments contradict each other.
@@ -199,7 +226,7 @@ class Registry:
         name = next(iter(value))
         if name not in self.types[kind]:
             raise PydanticCustomError("unknown_component", f"no such {kind}", {"kind": kind, "name": str(name)})
-        form = self.types[kind][name].form.model_validate(value, context={"registry": self})
+        form = self.types[kind][name].form.model_validate(value, context={"registry": self, "folder": folder})
         arguments = getattr(form, name)
         component = Component(name, {key: getattr(arguments, key) for key in type(arguments).model_fields})
         try:

@@ -1,6 +1,7 @@
 """Loading a config: read, spell out, override, validate."""
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -45,10 +46,12 @@ def load(path: Path, settings: Sequence[str], registry: Registry, varied: Sequen
             except InputError as error:
                 problems += error.problems
             spell_out(root, Config, registry)
-    return validate(root, source, registry, problems)
+    return validate(root, source, registry, problems, path.parent)
 
 
-def validate(root: Node, source: str, registry: Registry, problems: Sequence[str] = ()) -> Config:
+def validate(
+    root: Node, source: str, registry: Registry, problems: Sequence[str] = (), folder: str | PathLike[str] = ""
+) -> Config:
     """Return the config that a tree describes.
 
     Args:
@@ -56,16 +59,17 @@ def validate(root: Node, source: str, registry: Registry, problems: Sequence[str
         source: the file's name, as places begin with it.
         registry: the components that the config may name.
         problems: what is wrong with it already.
+        folder: what the paths of data files are relative to; by default the current folder.
 
     Raises:
         InputError: there are problems; a line for each, in the order of the file.
     """
     found = list(problems)
     try:
-        config = Config.model_validate(root.plain(), context={"registry": registry})
+        config = Config.model_validate(root.plain(), context={"registry": registry, "folder": folder})
     except ValidationError as error:
         found += lines(error, root, source, registry)
     if found:
         raise InputError(list(dict.fromkeys(found)))
-    config._root = root
+    config._root, config._folder = root, folder
     return config

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import ceil
+from os import PathLike
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, PrivateAttr, Tag
@@ -141,6 +142,7 @@ class Config(StrictModel):
     sweep: SweepOptions = Field(SweepOptions(), description="What `minidl sweep` does with the file.")
 
     _root: Node | None = PrivateAttr(default=None)
+    _folder: str | PathLike[str] = PrivateAttr(default="")
 
     def __eq__(self, other: object) -> bool:
         """Configs are equal if they mean the same, wherever their values stand."""

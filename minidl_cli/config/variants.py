@@ -124,7 +124,8 @@ def _variant(config: Config, name: str, choices: Sequence[_Choice], registry: Re
         place = place_of_key(source, choice.path[:3]) if source else "sweep.vary"
         assign(root, choice.key, _tree(choice.value, choice.path, source), place)
         spell_out(root, Config, registry)
-    return validate(root, source.place.partition(":")[0] if source else "", registry)
+    place = source.place.partition(":")[0] if source else ""
+    return validate(root, place, registry, folder=config._folder)
 
 
 def _tree(value: Any, path: Path, source: Node | None) -> Node:

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from ..data.columns import NO_CLASS, Column
 from ..data.dataset import encode
-from ..data.reading import open_table
-from ..data.table_file import TableFile, Wanted, listed, shown
+from ..data.tables.messages import listed, shown
+from ..data.tables.reading import open_table
+from ..data.tables.table_file import TableFile, Wanted
 from ..errors import InputError, MinidlWarning
 from ..runs.atomic import write_atomically
 from .prediction import Predictor
