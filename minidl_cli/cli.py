@@ -19,7 +19,7 @@ import click
 from . import __version__
 from .errors import Interrupted, MinidlError, MinidlWarning
 
-VERBS = ("train", "eval", "sweep", "show", "check", "inspect", "compare", "runs", "schema")
+VERBS = ("train", "eval", "predict", "sweep", "show", "check", "inspect", "compare", "export", "init", "runs", "schema")
 
 
 class _Verbs(click.Group):

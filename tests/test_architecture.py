@@ -20,6 +20,7 @@ FLOORS = {
     "commands": 6,
     "sweeps": 5,
     "reference": 5,
+    "exporting": 5,
     "training": 4,
     "config": 3,
     "data": 3,
@@ -37,6 +38,7 @@ FLOORS = {
     "errors": 1,
 }
 BESIDE = {("sweeps", "reference"), ("comparison", "statistics"), ("statistics", "randomness")}
+BESIDE |= {("exporting", "reference")}
 # A verb parses, calls and prints: the mathematics is further down.
 NOT_FOR = {("commands", "nn"), ("commands", "data"), ("commands", "optim")}
 
@@ -45,6 +47,7 @@ DOORWAY = {"__init__.py", "__main__.py"}
 BY_COMPUTED_NAME = {"__init__.py", "cli.py", "registry.py"}
 
 HEAVY = {"torch", "numpy", "scipy", "matplotlib", "pydantic", "yaml", "rich", "polars", "safetensors"}
+HEAVY |= {"onnx", "onnxruntime"}
 
 Scanner = Callable[[ast.Module, str], Iterator[str]]
 

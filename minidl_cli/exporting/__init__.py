@@ -1,0 +1,1 @@
+"""Trained rounds as files for other programs: plain PyTorch, and ONNX."""
