@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ..runs.folder import Run
 from ..runs.metrics import MetricsLog
 from ..training.build import Task
-from ..training.evaluation import count_rounds, summarize_rounds
-from ..training.trainer import Round
+from ..training.evaluation import count_rounds, report_rounds, summarize_rounds
+from ..training.report import Report
+from ..training.trainer import Round, final_weights
 from .targets import describe_targets
 
 
@@ -35,7 +37,7 @@ def write_results(run: Run, task: Task, rounds: Sequence[Round], log: MetricsLog
     run.write_json("summary.json", described)
     from .drawing import draw_figures
 
-    draw_figures(run, task, rounds, log)
+    draw_figures(run, task, rounds, log, described["report"])
 
 
 def import_drawing() -> None:
@@ -45,14 +47,24 @@ def import_drawing() -> None:
 
 def summary(task: Task, rounds: Sequence[Round], seconds: float) -> dict[str, Any]:
     """Return the content of `summary.json`."""
-    finished = [each.metrics for each in rounds if each.status == "finished"]
+    finished = [each for each in rounds if each.status == "finished"]
     steps = task.config.training.steps(task.sizes["train"])
     return {
         "rounds": count_rounds([(each.seed, each.status) for each in rounds]),
-        "final": summarize_rounds(finished, len(rounds) - len(finished)),
+        "final": summarize_rounds([each.metrics for each in finished], len(rounds) - len(finished)),
+        "report": _report(task, finished, len(rounds)),
         "seconds": seconds,
         "steps": sum(each.epochs for each in rounds) * steps,
     }
+
+
+def _report(task: Task, finished: Sequence[Round], planned: int) -> dict[str, Report]:
+    """Describe what finished rounds predict of their test samples."""
+    if not finished:
+        return {}
+    weights = _stacked([final_weights(task.config, each) for each in finished])
+    tensors = {name: torch.from_numpy(values) for name, values in weights.items()}
+    return report_rounds(task, [each.seed for each in finished], tensors, "test", planned)
 
 
 def _stacked(weights: Sequence[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:

@@ -14,8 +14,10 @@ from ..config import variants as config_variants
 from ..config.load import load
 from ..config.schema import Config
 from ..config.variants import Variant
+from ..data import splits
 from ..data.columns import Columns
 from ..data.dataset import Dataset, Part, encode
+from ..data.split import Split
 from ..errors import GraphError, InputError
 from ..nn import initializers, layers, losses
 from ..nn.layer import Initializer, Layer
@@ -37,6 +39,7 @@ def registry() -> Registry:
     """Return all components, found by walking their packages."""
     found = Registry()
     found.add_package("initializer", Initializer, initializers)
+    found.add_package("split", Split, splits)
     found.add_package("dataset", Dataset, data)
     found.add_package("layer", Layer, layers)
     found.add_package("loss", Loss, losses)

@@ -1,7 +1,8 @@
 """Judging and using trained rounds: a run folder's, or those just trained."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,13 +16,18 @@ from ..nn.sequential import Sequential
 from ..runs.folder import Run
 from ..runs.metrics import Numbers
 from ..statistics import Summary, summarize
-from .build import build, build_run
+from .build import Task, build_run
 from .exactness import single_thread, warn_of_inexact_products
 from .measures import EVALUATION_SIZE, Judge, measure
 from .memory import check_evaluation
+from .report import Predicted, Report, describe, predicted_classes
+from .samples import Samples
 
 # Rounds are evaluated in stacks of this size, so that memory stays bounded. It does not change their numbers.
 STACK_SIZE = 50
+
+# So many predicted numbers are kept at once.
+PREDICTED_NUMBERS = 10_000_000
 
 Weights = Literal["last", "best"]
 
@@ -66,18 +72,52 @@ def evaluate(run: Run | str | Path, split: str | None = None, weights: Weights |
     Raises:
         InputError: the folder is not a finished run, or is damaged; or there is no such part.
     """
-    run = run if isinstance(run, Run) else Run.find(str(run))
-    rounds, task = run.rounds(), build_run(run)
-    config = task.config
-    finished = [index for index, (_, status) in enumerate(rounds) if status == "finished"]
-    if split is not None and split not in task.sizes:
-        raise InputError(f"{split!r} is no part of the data; there are {', '.join(task.sizes)}")
-    warn_of_inexact_products(task.dtype)
-    check_evaluation(task, min(len(rounds), STACK_SIZE))
-    stored = checked_weights(run, config, task.network, len(rounds), weights or chosen_weights(config))
-    seeds = [rounds[place][0] for place in finished]
-    measured = measure_rounds(config, seeds, {name: values[finished] for name, values in stored.items()}, split)
-    return summarize_rounds(measured, len(rounds) - len(finished))
+    return Trained.of(run, weights).final(split)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The finished rounds of a run, and the data that they were trained on.
+
+    Attributes:
+        task: what was trained.
+        planned: how many rounds there are, with those that diverged.
+        seeds: the seeds of those that finished.
+        weights: their parameters and buffers by name, each `[rounds, *shape]`.
+    """
+
+    task: Task
+    planned: int
+    seeds: list[int]
+    weights: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, run: Run | str | Path, weights: Weights | None = None) -> "Trained":
+        """Read a run. Arguments and errors are those of `evaluate`."""
+        run = run if isinstance(run, Run) else Run.find(str(run))
+        rounds, task = run.rounds(), build_run(run)
+        warn_of_inexact_products(task.dtype)
+        check_evaluation(task, min(len(rounds), STACK_SIZE))
+        which = weights or chosen_weights(task.config)
+        stored = checked_weights(run, task.config, task.network, len(rounds), which)
+        finished = [index for index, (_, status) in enumerate(rounds) if status == "finished"]
+        seeds = [rounds[place][0] for place in finished]
+        return cls(task, len(rounds), seeds, {name: values[finished] for name, values in stored.items()})
+
+    def final(self, split: str | None = None) -> dict[str, Summary]:
+        """Return the statistics of every metric, as `evaluate` does."""
+        self._check(split)
+        measured = measure_rounds(self.task, self.seeds, self.weights, split)
+        return summarize_rounds(measured, self.planned - len(self.seeds))
+
+    def reports(self, split: str | None = None) -> dict[str, Report]:
+        """Return what `summary.json` holds under `report`, of the test samples or of another part."""
+        self._check(split)
+        return report_rounds(self.task, self.seeds, self.weights, split or "test", self.planned)
+
+    def _check(self, split: str | None) -> None:
+        if split is not None and split not in self.task.sizes:
+            raise InputError(f"{split!r} is no part of the data; there are {', '.join(self.task.sizes)}")
 
 
 def chosen_weights(config: Config) -> Weights:
@@ -86,12 +126,12 @@ def chosen_weights(config: Config) -> Weights:
 
 
 def measure_rounds(
-    config: Config, seeds: Sequence[int], weights: Mapping[str, Tensor], split: str | None = None
+    task: Task, seeds: Sequence[int], weights: Mapping[str, Tensor], split: str | None = None
 ) -> list[dict[str, float]]:
     """Measure the rounds of these seeds, each on its own data.
 
     Args:
-        config: what they were trained by.
+        task: what they were trained by; its network is used.
         seeds: the seed of each.
         weights: their parameters and buffers by name, each `[rounds, *shape]`.
         split: the part to measure on; by default all parts.
@@ -99,7 +139,6 @@ def measure_rounds(
     Returns:
         The metrics of each round by name, such as `test_accuracy`.
     """
-    task = build(config)
     measured: list[dict[str, float]] = []
     for start in range(0, len(seeds), STACK_SIZE):
         stack = slice(start, start + STACK_SIZE)
@@ -112,6 +151,42 @@ def measure_rounds(
             {name: float(values[index]) for name, values in metrics.items()} for index in range(network.rounds)
         ]
     return measured
+
+
+def report_rounds(
+    task: Task, seeds: Sequence[int], weights: Mapping[str, Tensor], part: str, planned: int
+) -> dict[str, Report]:
+    """Describe what the rounds of these seeds predict of a part of their data.
+
+    The first arguments are those of `measure_rounds`; `planned` is how many rounds there are, with those that diverged.
+
+    Returns:
+        The report by the name of the part; nothing if no round finished.
+    """
+    rounds = predict_rounds(task, seeds, weights, part)
+    described = describe(task.dataset.columns, rounds, task.judge.middle, planned=planned)
+    return {part: described} if described else {}
+
+
+def predict_rounds(task: Task, seeds: Sequence[int], weights: Mapping[str, Tensor], part: str) -> Iterator[Predicted]:
+    """Yield of one round after the other what is true of its samples of a part, and what it predicts.
+
+    The arguments are those of `report_rounds`.
+    """
+    judge, numbers = task.judge, task.sizes[part] * task.network.widths[-1]
+    size = max(1, min(STACK_SIZE, PREDICTED_NUMBERS // numbers))
+    for start in range(0, len(seeds), size):
+        stack = slice(start, start + size)
+        network = restore(task.network, {name: values[stack] for name, values in weights.items()})
+        yield from predict_stack(network, judge, task.samples(seeds[stack])[part])
+
+
+def predict_stack(network: Sequential, judge: Judge, samples: Samples) -> Iterator[Predicted]:
+    """Yield of each round of a network what is true of its samples, and what it predicts."""
+    targets, predictions = predict_samples(network, judge, samples)
+    for target, prediction in zip(targets.numpy(), predictions.numpy(), strict=True):
+        true = target if judge.middle is None else predicted_classes(target, judge.middle)
+        yield true, prediction
 
 
 def checked_weights(run: Run, config: Config, network: Sequential, rounds: int, which: Weights) -> dict[str, Tensor]:
@@ -167,3 +242,16 @@ def predict(network: Sequential, judge: Judge, inputs: Tensor) -> Tensor:
     columns = inputs.to(network.values.dtype).T.expand(network.rounds, -1, -1)
     outputs = [judge.predict(network.forward(part)) for part in torch.split(columns, EVALUATION_SIZE, dim=2)]
     return torch.cat(outputs, dim=2).mT
+
+
+@single_thread()
+@torch.inference_mode()
+def predict_samples(network: Sequential, judge: Judge, samples: Samples) -> tuple[Tensor, Tensor]:
+    """Return the targets of the samples of every round, and what it predicts, both `[rounds, samples, outputs]`."""
+    network.train(False)
+    blocks = [
+        (targets, judge.predict(network.forward(inputs)))
+        for inputs, targets in samples.in_order(network.rounds, EVALUATION_SIZE)
+    ]
+    targets, predictions = (torch.cat(values, dim=2).mT for values in zip(*blocks, strict=True))
+    return targets, predictions

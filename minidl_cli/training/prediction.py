@@ -1,7 +1,7 @@
 """Using the rounds of a run on samples of one's own, without the data that they were trained on."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,9 +13,20 @@ from ..errors import InputError
 from ..nn.preprocessing import INITIAL
 from ..nn.sequential import Sequential
 from ..runs.folder import Run
+from ..statistics import Summary
 from .build import connect, load_config, make_dataset, make_loss
-from .evaluation import Weights, checked_weights, chosen_weights, predict, restore
-from .measures import Judge
+from .evaluation import (
+    Weights,
+    checked_weights,
+    chosen_weights,
+    predict,
+    predict_stack,
+    restore,
+    summarize_rounds,
+)
+from .measures import Judge, measure
+from .report import Predicted, Report, describe
+from .samples import Samples
 
 # So many predicted numbers are kept at once: a hundred rounds of a large table would not fit in memory.
 BLOCK_NUMBERS = 10_000_000
@@ -30,6 +41,7 @@ class Predictor:
         config: what it was trained by.
         columns: what the network takes and gives.
         seeds: the seeds of the rounds, in the order of the network's.
+        missing: how many rounds diverged or failed.
         network: the trained rounds.
         judge: what its outputs mean.
         target_values: what it is to put out for a class that is absent, and for one that is present.
@@ -39,6 +51,7 @@ class Predictor:
     config: Config
     columns: Columns
     seeds: list[int]
+    missing: int
     network: Sequential
     judge: Judge
     target_values: tuple[float, float]
@@ -69,7 +82,8 @@ class Predictor:
         target_values = make_dataset(config).target_values
         middle = None if columns.classes is None else sum(target_values) / 2
         judge = Judge(make_loss(config), network.preprocessing, middle)
-        return cls(run, config, columns, [rows[place][0] for place in places], network, judge, target_values)
+        seeds, missing = [rows[place][0] for place in places], sum(status != "finished" for _, status in rows)
+        return cls(run, config, columns, seeds, missing, network, judge, target_values)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -105,6 +119,32 @@ class Predictor:
         size = max(1, BLOCK_NUMBERS // (self.network.rounds * max(self.network.widths)))
         for part in torch.split(inputs, size):
             yield self.predict(part)
+
+    def measure(self, samples: Samples, part: str) -> tuple[dict[str, Summary], Report]:
+        """Measure all rounds on samples that they share.
+
+        Args:
+            samples: the samples.
+            part: what the metrics' names begin with.
+
+        Returns:
+            The statistics of the metrics over rounds, and the report, as those of `evaluation.Trained`.
+        """
+        found = measure(self.network, self.judge, samples, part)
+        rounds = [{name: float(values[index]) for name, values in found.items()} for index in range(len(self.seeds))]
+        planned = len(rounds) + self.missing
+        report = describe(self.columns, self._predicted(samples), self.judge.middle, planned=planned)
+        return summarize_rounds(rounds, self.missing), report
+
+    def _predicted(self, samples: Samples) -> Iterator[Predicted]:
+        """Yield of each round what is true of the samples, and what it predicts."""
+        size = max(1, BLOCK_NUMBERS // (len(samples) * self.network.widths[-1]))
+        fitted = {name: buffer.shape[0] for name, buffer in self.network.preprocessing.buffers.items()}
+        state = self.network.state()
+        for start in range(0, len(self.seeds), size):
+            network = connect(self.config, self.columns, fitted)
+            restore(network, {name: values[start : start + size] for name, values in state.items()})
+            yield from predict_stack(network, replace(self.judge, preprocessing=network.preprocessing), samples)
 
 
 def read_columns(run: Run) -> Columns:

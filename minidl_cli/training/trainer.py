@@ -15,7 +15,7 @@ from ..config.schema import Config, EarlyStopping
 from ..randomness import generator
 from ..runs.metrics import Numbers
 from .best import BestWeights
-from .build import Task
+from .build import Task, build
 from .evaluation import chosen_weights, measure_rounds
 from .exactness import single_thread
 from .measures import Measures, measure
@@ -78,7 +78,7 @@ def conclude(config: Config, rounds: Sequence[Round]) -> list[Round]:
         return ordered
     weights = [final_weights(config, each) for each in ended]
     stacked = {name: torch.from_numpy(np.stack([each[name] for each in weights])) for name in weights[0]}
-    measured = measure_rounds(config, [each.seed for each in ended], stacked)
+    measured = measure_rounds(build(config), [each.seed for each in ended], stacked)
     of = {each.seed: metrics for each, metrics in zip(ended, measured, strict=True)}
     return [_judged(each, of.get(each.seed, {})) for each in ordered]
 

@@ -17,14 +17,17 @@ from minidl_cli.display.figures import (
     Metric,
     Part,
     Predictions,
+    Target,
     draw_activations,
+    draw_confusion,
     draw_curves,
     draw_dataset,
     draw_decision,
+    draw_final_pairs,
     draw_final_points,
-    draw_loss_against_accuracy,
     draw_predictions,
     draw_rounds,
+    draw_true_against_predicted,
     draw_variants,
 )
 
@@ -112,6 +115,17 @@ def predictions(label, points=200, seed=0):
     return Predictions(label, place, (np.hypot(*(place.T - [[0.55], [0.5]])) < 0.4) == (labels == 1))
 
 
+def confusion(classes, samples=1000.0, seed=0):
+    """How many samples of each class are taken for which [classes, classes], mean and deviation over rounds."""
+    noise = np.random.default_rng(seed).uniform(0, samples / 10, (2, classes, classes))
+    return np.eye(classes) * samples + noise[0], noise[1]
+
+
+def target(label, points=200, seed=0):
+    true, noise = np.random.default_rng(seed).normal(0, 1, (2, points))
+    return Target(label, true, true + 0.2 * noise)
+
+
 def activations(*names):
     x = np.linspace(-5, 5, 41)
     return {name: (x, np.tanh(x), 1 - np.tanh(x) ** 2) for name in names}
@@ -130,12 +144,14 @@ def example(kind: str, text: str = "text") -> tuple[Callable[..., None], tuple[A
         "rounds": (draw_rounds, (text, [history(text, 4, 30), history("b", 3, 40, 1, 4)], over_epochs), {}),
         "final points": (draw_final_points, (text, [finals(text, 9, missing=2), finals("b", 9, 1)], metrics), {}),
         "clusters": (
-            draw_loss_against_accuracy,
+            draw_final_pairs,
             (text, [finals(text, 9, missing=2), finals("b", 9, 1)]),
-            {"loss": metrics[0], "accuracy": metrics[1]},
+            {"loss": metrics[0], "metric": metrics[1]},
         ),
         "dataset": (draw_dataset, (text, [Part(text, *disc(200)), Part("test", *disc(50, 1))]), x1x2),
         "predictions": (draw_predictions, (text, [predictions(text), *map(predictions, "bcde")]), x1x2),
+        "confusion": (draw_confusion, (text, [text, "b", "c"], *confusion(3)), {}),
+        "true against predicted": (draw_true_against_predicted, (text, [target(text), *map(target, "bcd")]), {}),
         "activations": (draw_activations, (text, activations(text, *"bcdef")), {}),
     }
     return examples[kind]
@@ -150,6 +166,8 @@ KINDS = [
     "clusters",
     "dataset",
     "predictions",
+    "confusion",
+    "true against predicted",
     "activations",
 ]
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from minidl_cli.display.figures import MOST_POINTS, Curve, draw_curves, draw_decision, spread
+from minidl_cli.display.figures import MOST_POINTS, Curve, Metric, draw_curves, draw_decision, spread
 from tests.display.figure_examples import (
     HOSTILE,
     KINDS,
@@ -80,8 +80,8 @@ def test_any_text_is_drawn_literally_within_its_place_and_kept_in_the_data(drawn
     if len(text) == 200:
         heading = figure.texts[0].get_text()
         assert heading.endswith("…") or heading.replace("\n", "") == text
-    written = {row.get("label") for row in table(tmp_path / "figure.csv")}
-    written |= {row.get("panel") for row in table(tmp_path / "figure.csv")}
+    rows = table(tmp_path / "figure.csv")
+    written = {row.get(column) for row in rows for column in ("label", "panel", "true")}
     if kind != "decision" and text:
         assert text.encode("utf-8", "backslashreplace").decode() in written
 
@@ -218,6 +218,13 @@ def test_labels_of_any_magnitude_fit(drawn, scale):
     title, epochs, loss, accuracy = panels(3, 10)
     for values in (loss[0].values * scale, -loss[0].values * scale, scale + loss[0].values * scale * 1e-6):
         assert_tidy(drawn(draw_curves, title, epochs * 1000, [Curve("train", values)], accuracy))
+
+
+def test_an_error_beside_the_loss_is_logarithmic_and_has_its_name(drawn):
+    title, epochs, loss, _ = panels(3, 10)
+    figure = drawn(draw_curves, title, epochs, loss, loss, metric=Metric("mae", "MAE"))
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "MAE"]
+    assert [axes.get_yscale() for axes in figure.axes] == ["log", "log"]
 
 
 def test_curves_can_be_redrawn_from_their_data(drawn, tmp_path):
