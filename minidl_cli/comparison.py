@@ -270,13 +270,12 @@ def conclusion(
     Args:
         comparison: of A and B.
         names: what A and B are called.
-        metric: what was compared, such as `test_accuracy`.
+        metric: what was compared, in words, such as `test accuracy`.
         higher_is_better: which end of its scale is the good one.
         missing: how many rounds of A and of B diverged or failed.
         same_data: whether A and B learned and were tested on the same data, or on data of the same distribution.
     """
-    shown = metric.replace("_", " ").replace("mse", "MSE")
-    sentence = _Wording(comparison, *names, shown, higher_is_better, same_data).sentence()
+    sentence = _Wording(comparison, *names, metric, higher_is_better, same_data).sentence()
     if not same_data:
         sentence += "; their data differ, so this says nothing of the methods"
     left_out = [f"{count} of {name}" for count, name in zip(missing, names, strict=True) if count]

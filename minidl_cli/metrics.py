@@ -1,5 +1,7 @@
-"""The metrics: what they are called, and which end of their scale is the good one."""
+"""The metrics: what they are called, which end of their scale is the good one, and what difference matters."""
 
+import math
+from collections.abc import Container
 from dataclasses import dataclass
 
 
@@ -18,6 +20,15 @@ class Metric:
     title: str
     higher_is_better: bool = False
     is_share: bool = False
+
+    def margin(self, mean: float) -> float | None:
+        """Return the difference from a mean that is too small to matter: 0.01, or of an error a tenth of the mean.
+
+        A tenth of no positive number is None.
+        """
+        if self.higher_is_better:
+            return 0.01
+        return 0.1 * mean if 0 < mean < math.inf else None
 
 
 def _share(name: str, title: str) -> Metric:
@@ -49,6 +60,19 @@ def metric(name: str) -> Metric:
         KeyError: there is none.
     """
     return METRICS[name.partition("_")[2]]
+
+
+def measured(*, of_classes: bool) -> tuple[str, ...]:
+    """Return the metrics that every part of the data has after each epoch and at the end."""
+    return ("loss", "mse", "accuracy" if of_classes else "mae")
+
+
+def headline(names: Container[str]) -> str:
+    """Return which of the metrics of a run tells most of it: its test accuracy, or where numbers are learned, its MSE.
+
+    Of metrics that several runs have in common, it is the one to compare them by.
+    """
+    return "test_accuracy" if "test_accuracy" in names else "test_mse"
 
 
 def title(name: str) -> str:

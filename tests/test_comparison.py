@@ -214,7 +214,7 @@ def check_any(found: Comparison) -> None:
     assert found.probability_b_larger is None or 0 <= found.probability_b_larger <= 1
     if found.ci95 is not None:
         assert found.ci95[0] <= found.difference <= found.ci95[1]
-    sentence = conclusion(found, ("one", "other"), "test_loss", higher_is_better=False, missing=(0, 2))
+    sentence = conclusion(found, ("one", "other"), "test loss", higher_is_better=False, missing=(0, 2))
     assert "one and other" in sentence or "that of one" in sentence or "to compare" in sentence
     assert not any(word in sentence for word in ("None", "nan", "inf", "prove"))
 
@@ -265,7 +265,7 @@ SEEDS = numbers(20, 3, center=0.95, scale=0.01)
 
 
 def said(found: Comparison, *, higher_is_better: bool = True, **options: Any) -> str:
-    return conclusion(found, ("minidl", "torch"), "test_accuracy", higher_is_better=higher_is_better, **options)
+    return conclusion(found, ("minidl", "torch"), "test accuracy", higher_is_better=higher_is_better, **options)
 
 
 def moved(center: float, scale: float, count: int = 20) -> tuple[list[float], list[float]]:

@@ -1,15 +1,18 @@
 """What train and sweep have in common: run, show progress, report."""
 
 import gc
+from collections.abc import Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import Interrupted, TrainingError
+from ..metrics import headline
 from ._options import print_json
 
 if TYPE_CHECKING:
+    from ..runs.metrics import Numbers
     from ..sweeps.sweep import Job
 
 
@@ -44,9 +47,13 @@ def _run(job: "Job", *, silent: bool) -> None:
                 job.doing,
                 len(record.seeds) + record.spared,
                 record.epoch,
-                float(record.metrics["train_loss"].mean()),
-                float(record.metrics["test_accuracy"].mean()) if "test_accuracy" in record.metrics else None,
+                _shown(record.metrics),
             )
+
+
+def _shown(metrics: Mapping[str, "Numbers"]) -> dict[str, float]:
+    """Return what the progress display shows of an epoch. Test samples are measured in logged epochs only."""
+    return {name: float(metrics[name].mean()) for name in ("train_loss", headline(metrics)) if name in metrics}
 
 
 def _report(job: "Job", *, quiet: bool, as_json: bool) -> None:

@@ -86,14 +86,14 @@ def _numbers(mean: NDArray[Any], std: NDArray[Any] | None, cell: float) -> tuple
     if not _cells_hold(means, cell):
         return [], "mean over rounds"
     deviations = [[f"± {_rounded(value)}" for value in row] for row in std.tolist()]
-    if not _cells_hold(deviations, cell, lines=2):
+    if not _cells_hold(deviations, cell):  # which are wider than two lines are high
         return means, "numbers: samples, mean over rounds"
     both = [[f"{a}\n{b}" for a, b in zip(*rows, strict=True)] for rows in zip(means, deviations, strict=True)]
     return both, "numbers: samples, mean and deviation over rounds"
 
 
-def _cells_hold(texts: Sequence[Sequence[str]], cell: float, lines: int = 1) -> bool:
-    return cell >= lines * LINE and all(_all_fit(row, 0.9 * cell) for row in texts)
+def _cells_hold(texts: Sequence[Sequence[str]], cell: float) -> bool:
+    return cell >= LINE and all(_all_fit(row, 0.9 * cell) for row in texts)
 
 
 def _rounded(value: float) -> str:

@@ -9,9 +9,6 @@ from ..metrics import title
 from .tables import brief, diverged_seeds, print_diverged, print_table
 from .text import duration, number, printable
 
-# What the first table shows of each run, as far as it has it.
-SHOWN = {"train_mse": "train MSE", "test_accuracy": "test accuracy"}
-
 
 @dataclass(frozen=True)
 class _Table:
@@ -20,22 +17,28 @@ class _Table:
 
 
 def print_contrast(document: Mapping[str, Any]) -> None:
-    """Print what `sweeps.contrast` found out: tables, then sentences; of three runs and more only on accuracy."""
+    """Print what `sweeps.contrast` found out: tables, then sentences; of three runs and more only on one metric."""
     for table in _tables(document):
         print_table(table.headings, table.rows)
         print()
     for comparison in document["comparisons"]:
-        if len(document["variants"]) == 2 or comparison["metric"] == "test_accuracy":
-            said = printable(comparison["conclusion"])
-            print(textwrap.fill(said, 79, initial_indent="- ", subsequent_indent="  "))
+        if len(document["variants"]) == 2 or comparison["metric"] == document["headline"]:
+            _print_sentence(comparison["conclusion"])
+    for pair in document["incomparable"]:
+        _print_sentence(pair["conclusion"])
     for each in document["variants"]:
         print_diverged(each["rounds"], of=f" of {each['label']}")
+
+
+def _print_sentence(said: str) -> None:
+    print(textwrap.fill(printable(said), 79, initial_indent="- ", subsequent_indent="  "))
 
 
 def contrast_markdown(document: Mapping[str, Any]) -> str:
     """Return the same as Markdown."""
     tables = [_markdown(table) for table in _tables(document)]
-    sentences = [f"- {_escaped(printable(each['conclusion']))}" for each in document["comparisons"]]
+    said = [each["conclusion"] for each in [*document["comparisons"], *document["incomparable"]]]
+    sentences = [f"- {_escaped(printable(each))}" for each in said]
     diverged = [diverged_seeds(each["rounds"], f" of {each['label']}") for each in document["variants"]]
     return "\n".join([*tables, *sentences, *(f"- {_escaped(printable(each))}" for each in diverged if each), ""])
 
@@ -55,32 +58,33 @@ def print_differences(document: Mapping[str, Any]) -> None:
 
 
 def _tables(document: Mapping[str, Any]) -> list[_Table]:
-    variants = document["variants"]
+    variants, headline = document["variants"], document["headline"]
     targets = list(dict.fromkeys(metric for each in variants for metric in each.get("targets", {})))
-    return [_final(variants), _middle(variants), *(_target(variants, metric) for metric in targets)]
+    return [_final(variants, headline), _middle(variants, headline), *(_target(variants, metric) for metric in targets)]
 
 
-def _final(variants: Sequence[Mapping[str, Any]]) -> _Table:
-    headings = ["", "rounds", *(heading for title in SHOWN.values() for heading in (title, "CV")), "time"]
+def _final(variants: Sequence[Mapping[str, Any]], headline: str) -> _Table:
+    shown = ("train_mse", headline)
+    headings = ["", "rounds", *(heading for metric in shown for heading in (title(metric), "CV")), "time"]
     rows = []
     for each in variants:
         counts = each["rounds"]
         cells = [each["label"], f"{counts['finished']}/{counts['planned']}"]
-        for metric in SHOWN:
+        for metric in shown:
             found = each["final"].get(metric, {})
             cells += [_mean_and_deviation(found), f"{found['cv']:.3f}" if "cv" in found else "-"]
         rows.append([*cells, duration(each["seconds"])])
     return _Table(headings, rows)
 
 
-def _middle(variants: Sequence[Mapping[str, Any]]) -> _Table:
+def _middle(variants: Sequence[Mapping[str, Any]], headline: str) -> _Table:
     rows = []
     for each in variants:
-        found = each["final"].get("test_accuracy", {})
+        found = each["final"].get(headline, {})
         rows.append(
             [each["label"], number(found.get("median")), number(found.get("iqm")), _interval(found, "iqm_ci95")]
         )
-    return _Table(["test accuracy", "median", "middle half's mean", "95% interval"], rows)
+    return _Table([title(headline), "median", "middle half's mean", "95% interval"], rows)
 
 
 def _target(variants: Sequence[Mapping[str, Any]], metric: str) -> _Table:

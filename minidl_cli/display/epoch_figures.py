@@ -64,6 +64,9 @@ class Metric:
     higher_is_better: bool = False
 
 
+_ACCURACY = Metric("accuracy", "accuracy", higher_is_better=True)
+
+
 @dataclass(frozen=True)
 class _Line:
     """A curve as it is drawn: `values` [rounds, epochs] over `epochs` [epochs]."""
@@ -86,40 +89,42 @@ def draw_curves(
     title: str,
     epochs: NDArray[Any],
     loss: Sequence[Curve],
-    accuracy: Sequence[Curve],
+    measured: Sequence[Curve],
     *,
     loss_label: str = "loss",
+    metric: Metric = _ACCURACY,
 ) -> None:
-    """Draw loss and, where there is any, accuracy over `epochs` [epochs], side by side.
+    """Draw loss and, where it was measured, another metric over `epochs` [epochs], side by side.
 
     All curves hold the same rounds. One round is a line; several are the line of their median and the band
-    between their 5th and 95th percentile. A label looks the same in both panels. The loss axis is logarithmic
-    where all that is drawn is positive and spans more than a decade.
+    between their 5th and 95th percentile. A label looks the same in both panels. An axis is logarithmic where lower
+    is better, and all that is drawn is positive and spans more than a decade.
 
     The CSV has the columns `panel,label,epoch,q05,median,q95,rounds`; `rounds` counts those with a value.
     """
-    labels = list(dict.fromkeys(curve.label for curve in [*loss, *accuracy]))
+    labels = list(dict.fromkeys(curve.label for curve in [*loss, *measured]))
     styles = {label: line_style(index) for index, label in enumerate(labels)}
 
     def lines(curves: Sequence[Curve]) -> list[_Line]:
         return [_Line(curve.label, epochs, curve.values, styles[curve.label]) for curve in curves]
 
     panels = [_Panel(loss_label, lines(loss))]
-    panels += [_Panel("accuracy", lines(accuracy), by_decades=False)] if accuracy else []
+    panels += [_Panel(metric.label, lines(measured), by_decades=not metric.higher_is_better)] if measured else []
     entries = [Entry(style, label) for label, style in styles.items()]
-    grid = Grid(panels=len(panels), columns=2, width=3.4 if accuracy else 5.4, height=3.3)
-    _draw_spreads(path, title, grid, panels, entries, _rounds_caption(epochs, [*loss, *accuracy]))
+    grid = Grid(panels=len(panels), columns=2, width=3.4 if measured else 5.4, height=3.3)
+    _draw_spreads(path, title, grid, panels, entries, _rounds_caption(epochs, [*loss, *measured]))
 
 
 def draw_variants(
     path: Path, title: str, variants: Sequence[History], *, loss_label: str = "loss", zoom: int | None = None
 ) -> None:
-    """Draw error rate, loss and accuracy over epochs for each variant, on training data and below on test data.
+    """Draw loss and other metrics over epochs for each variant, on training data and below on test data.
 
-    The metrics are `train_loss`, `train_accuracy`, `test_loss` and `test_accuracy`; where no variant has an
-    accuracy, there are two panels for the loss. Each variant is the line of the median over its rounds and the band
-    between their 5th and 95th percentile. The axes of error rate and loss are logarithmic where all that is drawn
-    is positive and spans more than a decade.
+    Those of classes are error rate, loss and accuracy, from `train_loss`, `train_accuracy` and so on. Those of numbers
+    are loss, MSE and MAE, from `train_mse`, `train_mae` and so on, without the MSE where it is the loss of all
+    variants. Where there is only the loss, its two panels stand side by side. Each variant is the line of the median
+    over its rounds and the band between their 5th and 95th percentile. The axes of all but accuracy are logarithmic
+    where all that is drawn is positive and spans more than a decade.
 
     Args:
         path: the file to write; the CSV beside it has the columns `panel,label,epoch,q05,median,q95,rounds`.
@@ -130,19 +135,33 @@ def draw_variants(
     """
     last = max((variant.epochs[-1] for variant in variants if len(variant.epochs)), default=0)
     after = last - zoom if zoom else -np.inf
-    known = {metric for variant in variants for metric in variant.metrics}
-    measures = [("error rate", "accuracy", True), (loss_label, "loss", False), ("accuracy", "accuracy", False)]
-    measures = [each for each in measures if known & {f"{part}_{each[1]}" for part in _PARTS}]
+    measures = _measures(variants, loss_label)
     panels = []
     for part in _PARTS:
         for name, metric, complement in measures:
             lines = _lines(variants, f"{part}_{metric}", after, complement=complement)
-            panels.append(_Panel(f"{part} {name}", lines, by_decades=complement or metric == "loss"))
+            panels.append(_Panel(f"{part} {name}", lines, by_decades=complement or metric != "accuracy"))
     notes = ["line: median over rounds, band: 5th to 95th percentile"] if _most_rounds(variants) > 1 else []
     notes += [f"the last {zoom:,} epochs"] if zoom else []
     columns = len(measures) if len(measures) > 1 else len(_PARTS)  # the loss alone stands in one row
     grid = Grid(panels=len(panels), columns=columns, width=3.0, height=2.5)
     _draw_spreads(path, title, grid, panels, _history_entries(variants), "; ".join(notes))
+
+
+def _measures(variants: Sequence[History], loss_label: str) -> list[tuple[str, str, bool]]:
+    """What to draw of each part: the label, the metric, and whether it is its complement to 1."""
+    known = {name.partition("_")[2] for variant in variants for name in variant.metrics}
+    measures = [("error rate", "accuracy", True), (loss_label, "loss", False), ("accuracy", "accuracy", False)]
+    if "mae" in known:
+        measures += [] if all(map(_learns_mse, variants)) else [("MSE", "mse", False)]
+        measures.append(("MAE", "mae", False))
+    return [each for each in measures if each[1] in known]
+
+
+def _learns_mse(variant: History) -> bool:
+    """Whether the loss is the MSE."""
+    losses, errors = (variant.metrics.get(f"test_{name}") for name in ("loss", "mse"))
+    return losses is not None and errors is not None and np.array_equal(losses, errors, equal_nan=True)
 
 
 def draw_rounds(path: Path, title: str, groups: Sequence[History], metrics: Sequence[Metric]) -> None:

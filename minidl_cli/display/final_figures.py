@@ -1,4 +1,4 @@
-"""Figures of how all rounds ended: final values side by side, and final loss against accuracy."""
+"""Figures of how all rounds ended: final values side by side, and final loss against another metric."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -96,39 +96,43 @@ def draw_final_points(path: Path, title: str, groups: Sequence[Finals], metrics:
     sheet.save(path, ["panel", "label", "round", "value"], rows)
 
 
-def draw_loss_against_accuracy(
-    path: Path, title: str, groups: Sequence[Finals], *, loss: Metric, accuracy: Metric
-) -> None:
-    """Draw the final accuracy of every round over its final loss, with a sign for each group.
+def draw_final_pairs(path: Path, title: str, groups: Sequence[Finals], *, loss: Metric, metric: Metric) -> None:
+    """Draw the final accuracy, or error, of every round over its final loss, with a sign for each group.
 
     A large filled sign is at the medians of both metrics, where rounds without a value count as the worst. Signs of
-    several groups in one place can all be seen. The axis of the loss is logarithmic where all losses are positive
-    and span more than a decade.
+    several groups in one place can all be seen. An axis is logarithmic where lower is better, and all that is drawn is
+    positive and spans more than a decade.
 
-    The CSV has the columns `label,round,loss,accuracy`; rounds count from 0.
+    The CSV has the columns `label,round,loss,accuracy`, or `label,round,loss,error` where lower is better; rounds
+    count from 0.
     """
     entries = [Entry(_sign(index), group.label, _note(group)) for index, group in enumerate(groups)]
     grid = Grid(panels=1, columns=1, width=5.4, height=4.2)
     sheet = open_sheet(title, grid, entries, "large filled signs: medians")
     axes = sheet.panel(0)
-    label_axes(axes, loss.label, accuracy.label)
+    label_axes(axes, loss.label, metric.label)
     axes.ticklabel_format(axis="x", scilimits=(-3, 4))
-    pairs = [(_values(group, loss.name), _values(group, accuracy.name)) for group in groups]
+    pairs = [(_values(group, loss.name), _values(group, metric.name)) for group in groups]
     scale_by_decades(axes.xaxis, [losses for losses, _ in pairs])
+    if not metric.higher_is_better:
+        scale_by_decades(axes.yaxis, [values for _, values in pairs])
     draw_grid(axes)
-    for index, (losses, accuracies) in enumerate(pairs):
-        axes.plot(losses, accuracies, **_sign(index))
-    for index, (losses, accuracies) in enumerate(pairs):
-        middle = (_quartiles(losses, higher_is_better=False)[1], _quartiles(accuracies, higher_is_better=True)[1])
+    for index, (losses, values) in enumerate(pairs):
+        axes.plot(losses, values, **_sign(index))
+    for index, pair in enumerate(pairs):
+        middle = [
+            _quartiles(values, higher_is_better=each.higher_is_better)[1]
+            for values, each in zip(pair, (loss, metric), strict=True)
+        ]
         axes.plot(*middle, **_median_sign(index))
-    if not any(np.isfinite(losses + accuracies).any() for losses, accuracies in pairs):
+    if not any(np.isfinite(losses + values).any() for losses, values in pairs):
         write_note(axes, "no values to show")
     rows = [
         (group.label, number, *values)
         for group, pair in zip(groups, pairs, strict=True)
         for number, values in enumerate(zip(*(each.tolist() for each in pair), strict=True))
     ]
-    sheet.save(path, ["label", "round", "loss", "accuracy"], rows)
+    sheet.save(path, ["label", "round", "loss", "accuracy" if metric.higher_is_better else "error"], rows)
 
 
 def _draw_strip(axes: Axes, strip: int, values: NDArray[np.float64], metric: Metric) -> None:

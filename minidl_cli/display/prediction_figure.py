@@ -65,7 +65,11 @@ def _thinned(target: Target) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """At most `MOST_POINTS` true and predicted values, NaN where one cannot be drawn."""
     n = len(target.true)
     places = np.arange(n) if n <= MOST_POINTS else np.linspace(0, n - 1, MOST_POINTS).astype(np.int64)
-    return usable(target.true[places]), usable(target.predicted[places])
+    return _numbers(target.true[places]), _numbers(target.predicted[places])
+
+
+def _numbers(values: NDArray[Any]) -> NDArray[np.float64]:
+    return usable(values.astype(np.float64))
 
 
 def _limits(values: NDArray[np.float64]) -> tuple[float, float]:
@@ -77,7 +81,7 @@ def _limits(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _note(target: Target) -> str:
-    true, predicted = usable(target.true), usable(target.predicted)
+    true, predicted = _numbers(target.true), _numbers(target.predicted)
     if not (len(true) and np.isfinite(true + predicted).all()):
         return ""
     return f"RMSE {float(root_mean_squared_error(true, predicted)):.4g}, R² {float(r2(true, predicted)):.3f}"

@@ -1,13 +1,14 @@
 """Progress of a training: a live bar on a terminal, plain lines elsewhere."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from time import perf_counter
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ..metrics import title
 from .text import duration, number
 
 # A line every so many percent where there is no terminal.
@@ -18,15 +19,14 @@ class ProgressDisplay(ABC):
     """Shows how far a training is."""
 
     @abstractmethod
-    def advance(self, doing: str, steps: int, epoch: int, loss: float, accuracy: float | None) -> None:
+    def advance(self, doing: str, steps: int, epoch: int, measured: Mapping[str, float]) -> None:
         """Show that `steps` more epochs of rounds are done.
 
         Args:
             doing: what is being trained.
             steps: the number of rounds that finished one more epoch, and of epochs that need no training any more.
             epoch: the epoch that they finished.
-            loss: the mean of their training loss.
-            accuracy: the mean of their test accuracy, if there is one.
+            measured: the means of a few metrics over them, such as `train_loss`.
         """
 
 
@@ -57,9 +57,9 @@ class _Bar(ProgressDisplay):
         self._progress = progress
         self._task = progress.add_task("", total=epochs, doing="", measured="")
 
-    def advance(self, doing: str, steps: int, epoch: int, loss: float, accuracy: float | None) -> None:
-        measured = f"epoch {epoch}  {_measured(loss, accuracy)}"
-        self._progress.update(self._task, advance=steps, doing=_brief(doing), measured=measured)
+    def advance(self, doing: str, steps: int, epoch: int, measured: Mapping[str, float]) -> None:
+        shown = f"epoch {epoch}  {_written(measured)}"
+        self._progress.update(self._task, advance=steps, doing=_brief(doing), measured=shown)
 
 
 class _Lines(ProgressDisplay):
@@ -67,14 +67,14 @@ class _Lines(ProgressDisplay):
         self._console, self._total, self._done, self._shown = console, epochs, 0, 0
         self._started = perf_counter()
 
-    def advance(self, doing: str, steps: int, epoch: int, loss: float, accuracy: float | None) -> None:
+    def advance(self, doing: str, steps: int, epoch: int, measured: Mapping[str, float]) -> None:
         self._done += steps
         percent = 100 * self._done // self._total
         if percent < self._shown + LINE_PERCENT:
             return
         self._shown = percent - percent % LINE_PERCENT
         passed = duration(perf_counter() - self._started)
-        line = f"{percent:3d}%  {_brief(doing)}  epoch {epoch}  {_measured(loss, accuracy)}  {passed}"
+        line = f"{percent:3d}%  {_brief(doing)}  epoch {epoch}  {_written(measured)}  {passed}"
         self._console.print(line, soft_wrap=True, markup=False)
 
 
@@ -82,5 +82,6 @@ def _brief(doing: str) -> str:
     return doing if len(doing) <= 16 else f"{doing[:15]}…"
 
 
-def _measured(loss: float, accuracy: float | None) -> str:
-    return f"train loss {number(loss)}" + ("" if accuracy is None else f"  test acc. {number(accuracy)}")
+def _written(measured: Mapping[str, float]) -> str:
+    shown = (f"{title(name)} {number(value)}" for name, value in measured.items())
+    return "  ".join(shown).replace("accuracy", "acc.")

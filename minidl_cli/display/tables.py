@@ -185,7 +185,6 @@ def print_gradient_check(comparisons: Sequence[Mapping[str, Any]]) -> None:
 def _mean_and_deviation(summary: Mapping[str, Any]) -> str:
     if "mean" not in summary:
         return ""
-    deviation = f"±{summary['std']:.3f}" if "std" in summary else ""
-    return f"{summary['mean']:.3f}{deviation}"
-
-
+    size = abs(summary["mean"])
+    form = ".3f" if size == 0 or 1e-3 <= size < 100 else ".1f" if 100 <= size < 1e5 else ".1e"
+    return "±".join(format(summary[key], form) for key in ("mean", "std") if key in summary)

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict
 from ..errors import InputError
 from .folder import VARIANTS, Run
 
+# Of classes both, of numbers the second.
 METRICS = ("test_accuracy", "test_mse")
 
 

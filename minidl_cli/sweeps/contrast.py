@@ -1,6 +1,5 @@
 """Runs side by side: what differs in their configs, their statistics, and whether a difference is real."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,21 +9,21 @@ from typing import Any
 
 import numpy as np
 
+from .. import metrics
 from ..comparison import Comparison, conclusion, holm, paired, welch
 from ..config.schema import Config
+from ..data.columns import Columns
 from ..errors import InputError
-from ..metrics import metric as metric_of
 from ..runs.folder import DEFAULT_RUNS_DIR, RoundRow, Run
 from ..runs.metrics import Curves, Numbers
 from ..statistics import mean_and_deviation
-from ..training.build import Task, build, load_config
+from ..training.build import Task, build_run, load_config, make_dataset
 from ..training.evaluation import count_rounds, summarize_rounds
+from ..training.prediction import read_columns
 from .targets import describe_targets
 
-# What is compared, as far as both sides have it, and the differences that are too small to matter: a hundredth of
-# all samples, and a tenth of the first side's mean squared error.
-COMPARED = ("test_accuracy", "test_mse", "train_mse")
-ACCURACY_MARGIN, MSE_MARGIN = 0.01, 0.1
+# What is compared, as far as both sides have it.
+COMPARED = ("test_accuracy", "test_mse", "test_mae", "train_mse")
 
 
 @dataclass(frozen=True)
@@ -61,15 +60,48 @@ class Side:
         if [row.seed for row in rows] != list(config.seeds):
             raise InputError(f"{run.path / 'rounds.csv'}: does not have the seeds that config.yaml asks for")
         side = cls(label, run, config, rows, seconds)
-        for metric in side.task.metrics:
+        for metric in side.metrics:
             if not all(metric in row.metrics for row in side.finished):
                 raise InputError(f"{run.path / 'rounds.csv'}: has no column {metric}")
         return side
 
     @cached_property
+    def columns(self) -> Columns:
+        """What the network takes and gives.
+
+        Raises:
+            InputError: `columns.json` cannot be read.
+        """
+        return read_columns(self.run)
+
+    @cached_property
     def task(self) -> Task:
-        """What the config describes."""
-        return build(self.config)
+        """What the config describes.
+
+        Raises:
+            InputError: a data file cannot be read, or has changed since.
+        """
+        return build_run(self.run)
+
+    @cached_property
+    def metrics(self) -> list[str]:
+        """The names of the metrics of training and test samples."""
+        names = metrics.measured(of_classes=self.columns.classes is not None)
+        return [f"{part}_{name}" for part in ("train", "test") for name in names]
+
+    @cached_property
+    def contents(self) -> dict[str, str]:
+        """The SHA-256 of each data file that the run was trained on, by its path, as far as that is known.
+
+        Raises:
+            InputError: `environment.json` cannot be read.
+        """
+        environment = self.run.environment()
+        try:
+            return {path: str(file["sha256"]) for path, file in environment.get("data", {}).items()}
+        except (AttributeError, KeyError, TypeError) as error:
+            problem = "does not say which files the run was trained on"
+            raise InputError(f"{self.run.path / 'environment.json'}: {problem}") from error
 
     @cached_property
     def finished(self) -> list[RoundRow]:
@@ -89,7 +121,7 @@ class Side:
             InputError: they cannot be read, or some are not there.
         """
         curves = self.run.curves()
-        for metric in self.task.metrics:
+        for metric in self.metrics:
             if metric not in curves.values:
                 raise InputError(f"{self.run.metrics_path}: has no column {metric}")
         return curves
@@ -142,16 +174,25 @@ def contrast(sides: Sequence[Side]) -> dict[str, Any]:
     """Compare each run with the first.
 
     Returns:
-        `differences`: for each key in which the configs differ, its value on each side; `variants`: for each side
-        `label`, `run`, `rounds` (counts), `final` (statistics of every metric), `seconds`, and `targets`, if its
-        config has any; `comparisons`: for each other side and metric `a`, `b`, `metric`, all numbers of the
-        comparison, and `conclusion`, a sentence.
+        `differences`: for each key in which the configs differ, its value on each side; `headline`: the metric that
+        tells most of all; `variants`: for each side `label`, `run`, `rounds` (counts), `final` (statistics of every
+        metric), `seconds`, and `targets`, if its config has any; `comparisons`: for each other side and metric `a`,
+        `b`, `metric`, all numbers of the comparison, and `conclusion`, a sentence; `incomparable`: for each other side
+        of which no metric means the same `a`, `b` and `conclusion`.
     """
+    first, *others = sides
     return {
-        "differences": differences({side.label: side.config for side in sides}),
+        "differences": differences({side.label: side.config for side in sides}) | _differing_contents(sides),
+        "headline": common_headline(sides),
         "variants": [_describe(side) for side in sides],
-        "comparisons": [each for metric in COMPARED for each in _compare(sides[0], sides[1:], metric)],
+        "comparisons": [each for metric in COMPARED for each in _compare(first, others, metric)],
+        "incomparable": [_incomparable(first, other) for other in others if _learned(first) != _learned(other)],
     }
+
+
+def common_headline(sides: Sequence[Side]) -> str:
+    """Return which of the metrics that all runs have tells most of them."""
+    return metrics.headline(set.intersection(*(set(side.metrics) for side in sides)))
 
 
 def differences(configs: Mapping[str, Config]) -> dict[str, dict[str, Any]]:
@@ -168,6 +209,13 @@ def _flatten(value: Any, key: str = "") -> list[tuple[str, Any]]:
     if isinstance(value, list) and any(isinstance(each, dict | str) for each in value):
         return [pair for place, each in enumerate(value) for pair in _flatten(each, f"{key}.{place}")]
     return [(key, value)]
+
+
+def _differing_contents(sides: Sequence[Side]) -> dict[str, dict[str, str]]:
+    """Return for each data file of several runs that has changed in between the SHA-256 that each has trained on."""
+    paths = dict.fromkeys(path for side in sides for path in side.contents)
+    found = {path: {side.label: side.contents[path] for side in sides if path in side.contents} for path in paths}
+    return {f"SHA-256 of {path}": each for path, each in found.items() if len(set(each.values())) > 1}
 
 
 def _describe(side: Side) -> dict[str, Any]:
@@ -194,27 +242,42 @@ def _compare(first: Side, others: Sequence[Side], metric: str) -> list[dict[str,
 def _is_comparable(a: Side, b: Side, metric: str) -> bool:
     if not all(any(metric in row.metrics for row in side.finished) for side in (a, b)):
         return False
-    # Squared errors are on the scale of the targets.
-    return metric_of(metric).higher_is_better or a.task.dataset.target_values == b.task.dataset.target_values
+    # Errors are on the scale of the targets.
+    return _learned(a) == _learned(b) and (metrics.metric(metric).is_share or _target_values(a) == _target_values(b))
+
+
+def _learned(side: Side) -> str:
+    """Return what a network predicts, as far as metrics depend on it."""
+    columns = side.columns
+    if columns.classes is not None:
+        return "a class"
+    return f"{'numbers' if len(columns.targets) > 1 else 'a number'} ({', '.join(columns.targets)})"
+
+
+def _target_values(side: Side) -> tuple[float, float]:
+    return make_dataset(side.config).target_values
+
+
+def _incomparable(a: Side, b: Side) -> dict[str, str]:
+    said = f"there is nothing to compare: {a.label} predicts {_learned(a)}, but {b.label} {_learned(b)}"
+    return {"a": a.label, "b": b.label, "conclusion": said}
 
 
 def _report(a: Side, b: Side, metric: str, comparison: Comparison) -> dict[str, Any]:
     said = conclusion(
         comparison,
         (a.label, b.label),
-        metric,
-        higher_is_better=metric_of(metric).higher_is_better,
+        metrics.title(metric),
+        higher_is_better=metrics.metric(metric).higher_is_better,
         missing=(a.missing, b.missing),
-        same_data=_samples(a) == _samples(b),
+        same_data=_share_data(a, b),
     )
     return {"a": a.label, "b": b.label, "metric": metric, **comparison.as_dict(), "conclusion": said}
 
 
 def _comparison(a: Side, b: Side, metric: str) -> Comparison:
     values_a, values_b = ([row.metrics[metric] for row in side.finished] for side in (a, b))
-    mean, _ = mean_and_deviation(values_a)
-    relative = MSE_MARGIN * mean if 0 < mean < math.inf else None
-    margin = ACCURACY_MARGIN if metric_of(metric).higher_is_better else relative
+    margin = metrics.metric(metric).margin(mean_and_deviation(values_a)[0])
     if not share_seeds_and_data(a, b):
         return welch(values_a, values_b, margin)
     partners = {row.seed: row.metrics[metric] for row in b.finished}
@@ -225,9 +288,19 @@ def _comparison(a: Side, b: Side, metric: str) -> Comparison:
 def share_seeds_and_data(a: Side, b: Side) -> bool:
     """Tell whether all rounds of one of the runs have partners of the same seeds and samples in the other."""
     seeds_a, seeds_b = ({row.seed for row in side.rows} for side in (a, b))
-    return _samples(a) == _samples(b) and (seeds_a <= seeds_b or seeds_b <= seeds_a)
+    return _share_data(a, b) and (seeds_a <= seeds_b or seeds_b <= seeds_a)
 
 
-def _samples(side: Side) -> tuple[Any, ...]:
-    """Return what, with a round's seed, decides its samples."""
-    return side.config.data.spelled_out(), side.config.data_seed, side.config.training.validation
+def _share_data(a: Side, b: Side) -> bool:
+    """Tell whether rounds of the same seeds had the same samples.
+
+    Where both runs know the contents of their files, these count, and not the paths.
+    """
+    known = bool(a.contents and b.contents)
+    return _samples(a, a.contents if known else {}) == _samples(b, b.contents if known else {})
+
+
+def _samples(side: Side, contents: Mapping[str, str]) -> tuple[Any, ...]:
+    """Return what, with a round's seed, decides its samples; paths are replaced by contents."""
+    data = {key: contents.get(str(value), value) for key, value in _flatten(side.config.data.spelled_out())}
+    return data, side.config.data_seed, side.config.training.validation

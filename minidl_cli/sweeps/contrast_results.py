@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import metrics
 from ..display import figures
 from ..display.contrast_tables import contrast_markdown
 from ..errors import InputError
@@ -16,7 +17,7 @@ from ..runs.folder import Run
 from ..statistics import median_index
 from ..training.evaluation import checked_weights, chosen_weights
 from .contrast import Side
-from .drawing import FINAL_ACCURACY, FINAL_MSE, draw_clusters, is_plane, predictions_on_test, restore_one
+from .drawing import FINAL_MSE, axis_labels, draw_clusters, final, is_plane, predictions_on_test, restore_one
 
 # The figures over epochs have a second edition of the last share of them.
 ZOOM = 0.2
@@ -78,34 +79,36 @@ def write_contrast(folder: Path, title: str, sides: Sequence[Side], document: Ma
         figures.draw_variants(
             folder / "variants_end.png", f"{title}, the last {zoom} epochs", histories, loss_label=loss_label, zoom=zoom
         )
-    accuracy = figures.Metric("test_accuracy", "test accuracy", higher_is_better=True)
+    headline = document["headline"]
+    told = figures.Metric(headline, metrics.title(headline), metrics.metric(headline).higher_is_better)
     loss = figures.Metric("train_loss", f"training {loss_label}")
-    figures.draw_rounds(folder / "all_rounds.png", title, histories, [loss, accuracy])
-    finals = [
-        figures.Finals(side.label, {each.name: side.values(each.name) for each in (FINAL_MSE, FINAL_ACCURACY)})
-        for side in sides
-    ]
-    figures.draw_final_points(folder / "final.png", title, finals, [FINAL_MSE, FINAL_ACCURACY])
-    draw_clusters(folder / "clusters.png", title, finals)
+    figures.draw_rounds(folder / "all_rounds.png", title, histories, [loss, told])
+    ends = (FINAL_MSE, final(headline))
+    finals = [figures.Finals(side.label, {each.name: side.values(each.name) for each in ends}) for side in sides]
+    figures.draw_final_points(folder / "final.png", title, finals, ends)
+    draw_clusters(folder / "clusters.png", title, finals, headline)
     _draw_predictions(folder, title, sides)
 
 
 def _history(side: Side) -> figures.History:
     # The learning rate and the time are there even for a round that diverged.
-    metrics = {name: values for name, values in side.curves.values.items() if name not in ("lr", "seconds")}
-    return figures.History(side.label, np.asarray(side.curves.epochs), metrics)
+    curves = {name: values for name, values in side.curves.values.items() if name not in ("lr", "seconds")}
+    return figures.History(side.label, np.asarray(side.curves.epochs), curves)
 
 
 def _draw_predictions(folder: Path, title: str, sides: Sequence[Side]) -> None:
     """Draw the predictions of each side's round of median accuracy, if all learn the same points in a plane."""
-    task = sides[0].task
-    if not is_plane(task) or any(side.config.data != sides[0].config.data for side in sides):
+    first = sides[0]
+    if not is_plane(first.columns) or any(side.config.data != first.config.data for side in sides):
         return
     panels = [_median_predictions(side) for side in sides if side.finished]
     if panels:
-        border = [line.numpy() for line in task.dataset.border()]
         figures.draw_predictions(
-            folder / "predictions.png", f"{title}: test samples, in the round of median accuracy", panels, border=border
+            folder / "predictions.png",
+            f"{title}: test samples, in the round of median accuracy",
+            panels,
+            border=[line.numpy() for line in first.task.dataset.border()],
+            axis_labels=axis_labels(first.columns),
         )
 
 

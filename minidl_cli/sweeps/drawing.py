@@ -9,77 +9,132 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .. import metrics
+from ..data.columns import Columns
 from ..display import figures
 from ..nn.sequential import Sequential
 from ..runs.folder import Run
 from ..runs.metrics import MetricsLog
 from ..statistics import median_index
 from ..training.build import Task
-from ..training.evaluation import predict, restore
+from ..training.evaluation import predict, predict_rounds, restore
+from ..training.report import Report
+from ..training.samples import Samples
 from ..training.trainer import Round, final_weights
 
 # The plane of a decision figure: points along each side, and the share of the data's extent around the data.
 GRID_POINTS, GRID_MARGIN = 160, 0.02
 
 FINAL_MSE = figures.Metric("train_mse", "final training MSE")
-FINAL_ACCURACY = figures.Metric("test_accuracy", "final test accuracy", higher_is_better=True)
 
 
-def draw_figures(run: Run, task: Task, rounds: Sequence[Round], log: MetricsLog) -> None:
+def draw_figures(run: Run, task: Task, rounds: Sequence[Round], log: MetricsLog, reports: Mapping[str, Report]) -> None:
     """Draw a run's figures into its folder.
 
-    There is always `curves.png`; of several rounds `clusters.png`; for two classes of points in a plane `data.png`, and
-    if a round finished `decision.png`.
+    There is always `curves.png`; of several rounds `clusters.png`; for two classes of points in a plane `data.png`. If
+    a round finished, there is `confusion.png` for at most a hundred classes, `decision.png` for the points in a plane,
+    and `predicted.png` for numbers. Points that lack a coordinate are left out.
 
     Args:
         run: the run folder.
         task: what was trained.
         rounds: all rounds, in the order of their seeds.
         log: the metrics of all epochs.
+        reports: what the predictions of the finished rounds are worth, by the name of the part.
     """
     name = task.config.name
     title = name if len(rounds) > 1 else f"{name}, seed {rounds[0].seed}"
+    beside = _beside_loss(task, log)
     figures.draw_curves(
         run.path / "curves.png",
         title,
         np.asarray(log.epochs),
-        loss=[figures.Curve(part, log.values[f"{part}_loss"]) for part in task.sizes],
-        accuracy=[figures.Curve(part, log.values[f"{part}_accuracy"]) for part in task.sizes],
+        [figures.Curve(part, log.values[f"{part}_loss"]) for part in task.sizes],
+        [figures.Curve(part, log.values[f"{part}_{beside.name}"]) for part in task.sizes],
         loss_label=f"loss ({task.config.loss.name})",
+        metric=figures.Metric(beside.name, beside.title, beside.higher_is_better),
     )
     if len(rounds) > 1:
         ends = {key: np.array([each.metrics.get(key, np.nan) for each in rounds]) for key in task.metrics}
-        draw_clusters(run.path / "clusters.png", title, [figures.Finals(name, ends)])
+        draw_clusters(run.path / "clusters.png", title, [figures.Finals(name, ends)], metrics.headline(task.metrics))
+    if "confusion" in reports.get("test", {}):
+        _draw_confusion(run.path / "confusion.png", title, reports["test"])
     finished = [each for each in rounds if each.status == "finished"]
-    if not is_plane(task):
-        return
-    draw_data(run.path / "data.png", task, (finished or rounds)[0].seed)
+    if is_plane(task.dataset.columns):
+        draw_data(run.path / "data.png", task, (finished or rounds)[0].seed)
     if finished:
-        middle = finished[median_index([each.metrics["test_accuracy"] for each in finished])]
-        which = f"seed {middle.seed}" if len(rounds) == 1 else f"seed {middle.seed}, the round of median test accuracy"
-        weights = {key: torch.from_numpy(values) for key, values in final_weights(task.config, middle).items()}
-        network = restore_one(task, weights)
-        _draw_decision(run.path / "decision.png", f"{name}, {which}", task, network, middle.seed)
+        headline = metrics.headline(task.metrics)
+        middle = finished[median_index([each.metrics[headline] for each in finished])]
+        which = "" if len(rounds) == 1 else f", the round of median {metrics.title(headline)}"
+        _draw_round(run, task, middle, f"{name}, seed {middle.seed}{which}")
 
 
-def draw_clusters(path: Path, title: str, groups: Sequence[figures.Finals]) -> None:
-    """Draw the final test accuracy of all rounds over their final training MSE."""
-    figures.draw_loss_against_accuracy(path, title, groups, loss=FINAL_MSE, accuracy=FINAL_ACCURACY)
+def _draw_confusion(path: Path, title: str, report: Report) -> None:
+    matrices = {name: np.array(values) for name, values in report["confusion"].items()}
+    figures.draw_confusion(path, f"{title}: test samples", list(report["classes"]), **matrices)
 
 
-def is_plane(task: Task) -> bool:
-    """Tell whether the samples are points in a plane, of two classes."""
-    return task.network.widths[0] == 2 and len(task.dataset.columns.classes or ()) == 2
+def _draw_round(run: Run, task: Task, of: Round, title: str) -> None:
+    """Draw what a round makes of its test samples, where that can be seen: of a plane, or of numbers."""
+    weights = {key: torch.from_numpy(values) for key, values in final_weights(task.config, of).items()}
+    if task.dataset.columns.classes is None:
+        _draw_predicted(run.path / "predicted.png", title, task, weights, of.seed)
+    elif is_plane(task.dataset.columns):
+        _draw_decision(run.path / "decision.png", title, task, restore_one(task, weights), of.seed)
+
+
+def _draw_predicted(path: Path, title: str, task: Task, weights: Mapping[str, Tensor], seed: int) -> None:
+    stacked = {name: values.unsqueeze(0) for name, values in weights.items()}
+    true, predicted = next(predict_rounds(task, [seed], stacked, "test"))
+    columns = zip(task.dataset.columns.targets, true.T, predicted.T, strict=True)
+    figures.draw_true_against_predicted(path, title, [figures.Target(*column) for column in columns])
+
+
+def _beside_loss(task: Task, log: MetricsLog) -> metrics.Metric:
+    """Return the metric that `curves.png` has beside the loss: of numbers the MSE, or the MAE if that is the loss."""
+    if task.dataset.columns.classes is not None:
+        return metrics.METRICS["accuracy"]
+    is_loss = np.array_equal(log.values["test_loss"], log.values["test_mse"], equal_nan=True)
+    return metrics.METRICS["mae" if is_loss else "mse"]
+
+
+def draw_clusters(path: Path, title: str, groups: Sequence[figures.Finals], metric: str) -> None:
+    """Draw a final metric of all rounds, such as `test_accuracy`, over their final training MSE."""
+    figures.draw_final_pairs(path, title, groups, loss=FINAL_MSE, metric=final(metric))
+
+
+def final(name: str) -> figures.Metric:
+    """Return how figures show a final metric, such as `test_accuracy`."""
+    return figures.Metric(name, f"final {metrics.title(name)}", metrics.metric(name).higher_is_better)
+
+
+def is_plane(columns: Columns) -> bool:
+    """Tell whether samples are points in a plane, of two classes."""
+    return [column.kind for column in columns.inputs] == ["number"] * 2 and len(columns.classes or ()) == 2
+
+
+def axis_labels(columns: Columns) -> tuple[str, str]:
+    """Return what the axes of a plane are called."""
+    x, y = columns.inputs
+    return x.name, y.name
 
 
 def draw_data(path: Path, task: Task, seed: int) -> None:
     """Draw the samples of a round, part by part."""
-    parts = [
-        figures.Part(name, part.inputs[0].T.numpy(), _is_class_one(part.targets.mT, task).long().numpy())
-        for name, part in task.samples([seed]).items()
-    ]
+    parts = []
+    for name, samples in task.samples([seed]).items():
+        points, targets = _points(samples)
+        parts.append(figures.Part(name, points.numpy(), _is_class_one(targets, task).long().numpy()))
     which = f", seed {seed}" if task.config.data_seed == "round" else ""
-    figures.draw_dataset(path, f"{task.config.name}: the data{which}", parts, border=_border(task))
+    title, labels = f"{task.config.name}: the data{which}", axis_labels(task.dataset.columns)
+    figures.draw_dataset(path, title, parts, border=_border(task), axis_labels=labels)
+
+
+def _points(samples: Samples) -> tuple[Tensor, Tensor]:
+    """Return the samples of one round that lack no coordinate, `[n, 2]`, and their targets, `[1, n, outputs]`."""
+    inputs, targets = next(samples.in_order(1, len(samples)))
+    complete = inputs[0].isfinite().all(dim=0)
+    return inputs[0, :, complete].T, targets[:, :, complete].mT
 
 
 def restore_one(task: Task, weights: Mapping[str, Tensor]) -> Sequential:
@@ -89,15 +144,15 @@ def restore_one(task: Task, weights: Mapping[str, Tensor]) -> Sequential:
 
 def predictions_on_test(task: Task, network: Sequential, seed: int, label: str) -> figures.Predictions:
     """Return which predictions of a network of one round are right on its test samples."""
-    test = task.samples([seed])["test"]
-    points = test.inputs[0].T
-    correct = _is_class_one(predict(network, task.judge, points), task) == _is_class_one(test.targets.mT, task)
+    points, targets = _points(task.samples([seed])["test"])
+    correct = _is_class_one(predict(network, task.judge, points), task) == _is_class_one(targets, task)
     return figures.Predictions(label, points.numpy(), correct.numpy())
 
 
 def _draw_decision(path: Path, title: str, task: Task, network: Sequential, seed: int) -> None:
-    test = task.samples([seed])["test"]
-    points = test.inputs[0].T
+    points, targets = _points(task.samples([seed])["test"])
+    if not len(points):
+        return
     low, high = points.min(dim=0).values, points.max(dim=0).values
     margin = torch.where(high > low, GRID_MARGIN * (high - low), 0.5)
     x, y = (
@@ -116,8 +171,9 @@ def _draw_decision(path: Path, title: str, task: Task, network: Sequential, seed
         levels=(absent, task.dataset.middle, present),
         border=_border(task),
         points=points.numpy(),
-        labels=_is_class_one(test.targets.mT, task).long().numpy(),
+        labels=_is_class_one(targets, task).long().numpy(),
         correct=predictions_on_test(task, network, seed, "").correct,
+        axis_labels=axis_labels(task.dataset.columns),
     )
 
 

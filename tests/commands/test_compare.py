@@ -47,7 +47,7 @@ def test_equal_configs(minidl, run):
 def test_json(minidl, run):
     first, second = run("--rounds", "3"), run("--seeds", "3-5")
     document = json.loads(minidl("compare", first, second, "--json").out)
-    assert document.keys() == {"differences", "variants", "comparisons"}
+    assert document.keys() == {"differences", "headline", "variants", "comparisons", "incomparable"}
     assert document["differences"] == {"seed": {first.name: 0, second.name: 3}}
     assert [each["run"] for each in document["variants"]] == [str(first), str(second)]
     assert {each["metric"] for each in document["comparisons"]} == {"test_accuracy", "test_mse", "train_mse"}

@@ -28,7 +28,9 @@ TANH = variant("tanh|<b>", [0.91, 0.9, 0.93], missing=1)
 NONE = variant("sigmoid", [], missing=2)
 SAID = [said("test_accuracy", "relu and tanh differ in accuracy"), said("test_mse", "relu and tanh differ in MSE")]
 DOCUMENT = {
+    "headline": "test_accuracy",
     "variants": [RELU, TANH],
+    "incomparable": [],
     "comparisons": SAID,
     "differences": {"model": {"relu": ["relu"], "tanh|<b>": ["tanh"]}, "x": {"relu": None, "tanh|<b>": True}},
 }
@@ -52,7 +54,7 @@ def test_of_three_runs_only_accuracy_is_talked_about(capsys):
 
 
 def test_what_does_not_exist_is_a_dash(capsys):
-    print_contrast({"variants": [NONE], "comparisons": []})
+    print_contrast(DOCUMENT | {"variants": [NONE], "comparisons": []})
     out = capsys.readouterr().out
     assert "nan" not in out
     assert out.splitlines()[1].split()[:6] == ["sigmoid", "0/2", "-", "-", "-", "-"]
@@ -63,11 +65,32 @@ def test_targets(capsys):
     reached = success([0.95, 0.9], 2, 0.92, higher_is_better=True)
     epochs = epochs_to_target([[0.5, 0.95], [0.9, 0.9]], [10, 20], 0.92, 2, higher_is_better=True)
     with_target = variant("a", [0.95, 0.9], 2, {"test_accuracy": {"success": reached, "epochs": epochs}})
-    print_contrast({"variants": [with_target, RELU], "comparisons": []})
+    print_contrast(DOCUMENT | {"variants": [with_target, RELU], "comparisons": []})
     heading, row = (line for line in capsys.readouterr().out.splitlines() if "end there" in line or "1 of 4" in line)
     assert heading.split("  ")[-1].strip() == "first at epoch (quartiles)"
     assert row.split()[:5] == ["a", "0.92", "1", "of", "4"]
     assert row.split()[-2:] == ["never", "(never–never)"]
+
+
+def test_of_numbers_the_squared_error_is_the_headline(capsys):
+    errors = summarize([0.25, 0.5], higher_is_better=False)
+    surface = variant("surface", []) | {"final": {"train_mse": errors, "test_mse": errors}}
+    of_errors = [said("test_mse", "they differ in MSE"), said("test_mae", "they differ in MAE")]
+    print_contrast(DOCUMENT | {"headline": "test_mse", "variants": [surface] * 3, "comparisons": of_errors})
+    out = capsys.readouterr().out
+    assert out.splitlines()[0].split() == ["rounds", "train", "MSE", "CV", "test", "MSE", "CV", "time"]
+    assert out.splitlines()[5].split()[:3] == ["test", "MSE", "median"]
+    assert "accuracy" not in out
+    assert "differ in MSE" in out
+    assert "differ in MAE" not in out
+
+
+def test_that_there_is_nothing_to_compare_is_said_of_any_number_of_runs(capsys):
+    document = DOCUMENT | {"incomparable": [{"conclusion": "there is nothing to compare: a|b"}]}
+    for variants in ([RELU, TANH], [RELU, TANH, NONE]):
+        print_contrast(document | {"variants": variants})
+        assert "\n- there is nothing to compare: a|b\n" in capsys.readouterr().out
+    assert "\n- there is nothing to compare: a\\|b\n" in contrast_markdown(document)
 
 
 def test_every_line_fits_a_terminal(monkeypatch, capsys):
@@ -92,7 +115,7 @@ def test_markdown_is_one_table_after_the_other():
 
 @pytest.mark.parametrize("label", ["\x1b[31m", "[bold]", "\u202e"])
 def test_labels_are_shown_as_text(label, capsys):
-    document = {"variants": [variant(label, [0.5])], "comparisons": [said("test_accuracy", label)]}
+    document = DOCUMENT | {"variants": [variant(label, [0.5])], "comparisons": [said("test_accuracy", label)]}
     print_contrast(document)
     shown = label.encode("unicode_escape").decode()
     out = capsys.readouterr().out

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidl_cli.display.figures import Finals, Metric, draw_final_points, draw_loss_against_accuracy
+from minidl_cli.display.figures import Finals, Metric, draw_final_pairs, draw_final_points
 from minidl_cli.display.final_figures import _quartiles
 from minidl_cli.statistics import summarize
 from tests.display.figure_examples import ACCURACY, LOSS, assert_tidy, captions, finals, legend_texts, table
 
-BOTH = {"loss": LOSS, "accuracy": ACCURACY}
+BOTH = {"loss": LOSS, "metric": ACCURACY}
 
 
 def strip_labels(axes):
@@ -101,7 +101,7 @@ def test_losses_over_a_decade_are_logarithmic_and_accuracies_never_are(drawn):
     groups = [Finals("wide", {"loss": np.array([0.001, 0.5]), "accuracy": np.array([0.01, 0.9])})]
     figure = drawn(draw_final_points, "wide", groups, [LOSS, ACCURACY])
     assert [axes.get_xscale() for axes in figure.axes] == ["log", "linear"]
-    assert drawn(draw_loss_against_accuracy, "wide", groups, **BOTH).axes[0].get_xscale() == "log"
+    assert drawn(draw_final_pairs, "wide", groups, **BOTH).axes[0].get_xscale() == "log"
 
 
 @pytest.mark.parametrize("groups", [1, 2, 12, 30])
@@ -117,7 +117,7 @@ def test_strips_of_long_labels_are_readable(drawn, groups):
 
 def test_loss_against_accuracy_has_a_sign_for_each_group_and_marks_medians(drawn, tmp_path):
     groups = [finals("minidl", 100), finals("torch", 50, seed=1, missing=1)]
-    figure = drawn(draw_loss_against_accuracy, "clusters", groups, **BOTH)
+    figure = drawn(draw_final_pairs, "clusters", groups, **BOTH)
     (axes,) = figure.axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("final loss", "final accuracy")
     for group, points, middle in zip(groups, axes.lines[:2], axes.lines[2:], strict=True):
@@ -136,14 +136,24 @@ def test_loss_against_accuracy_has_a_sign_for_each_group_and_marks_medians(drawn
     assert_tidy(figure)
 
 
+def test_error_over_loss_is_logarithmic_both_ways_and_its_median_is_that_of_errors(drawn, tmp_path):
+    values = {"loss": np.array([0.5, 0.001, np.nan]), "error": np.array([0.02, 0.7, np.nan])}
+    error = Metric("error", "final test MSE")
+    (axes,) = drawn(draw_final_pairs, "errors", [Finals("surface", values)], loss=LOSS, metric=error).axes
+    assert (axes.get_ylabel(), axes.get_xscale(), axes.get_yscale()) == ("final test MSE", "log", "log")
+    # A missing round is worse than any error, not better.
+    assert axes.lines[1].get_xydata().tolist() == [[0.5, 0.7]]
+    assert list(table(tmp_path / "figure.csv")[0]) == ["label", "round", "loss", "error"]
+
+
 def test_identical_points_of_two_groups_are_both_visible(drawn):
     ours = finals("minidl", 40)
-    figure = drawn(draw_loss_against_accuracy, "same", [ours, Finals("torch", ours.metrics)], **BOTH)
+    figure = drawn(draw_final_pairs, "same", [ours, Finals("torch", ours.metrics)], **BOTH)
     circle, cross, circle_median, cross_median = figure.axes[0].lines
     assert (circle.get_marker(), circle.get_fillstyle(), cross.get_marker()) == ("o", "none", "x")
     assert circle_median.get_markersize() > cross_median.get_markersize()
     pixels = {colour: count_pixels(figure, colour) for colour in (circle.get_color(), cross.get_color())}
-    alone = count_pixels(drawn(draw_loss_against_accuracy, "same", [ours], **BOTH), circle.get_color())
+    alone = count_pixels(drawn(draw_final_pairs, "same", [ours], **BOTH), circle.get_color())
     assert pixels[circle.get_color()] > 0.3 * alone
     assert pixels[cross.get_color()] > 0.3 * alone
 
@@ -156,7 +166,7 @@ def count_pixels(figure, colour):
 
 
 def test_ten_groups_have_signs_of_their_own(drawn):
-    figure = drawn(draw_loss_against_accuracy, "ten", [finals(str(seed), 5, seed) for seed in range(10)], **BOTH)
+    figure = drawn(draw_final_pairs, "ten", [finals(str(seed), 5, seed) for seed in range(10)], **BOTH)
     signs = [(line.get_marker(), line.get_color()) for line in figure.axes[0].lines[:10]]
     assert len(set(signs)) == 10
     assert_tidy(figure)
@@ -168,7 +178,7 @@ def test_nothing_to_show_is_said(drawn, values):
     points = drawn(draw_final_points, "nothing", nothing, [LOSS, ACCURACY])
     assert [axes.texts[0].get_text() for axes in points.axes] == ["no values to show"] * 2
     assert strip_labels(points.axes[0])[0].startswith("nothing\n")
-    clusters = drawn(draw_loss_against_accuracy, "nothing", nothing, **BOTH)
+    clusters = drawn(draw_final_pairs, "nothing", nothing, **BOTH)
     assert clusters.axes[0].texts[0].get_text() == "no values to show"
     for figure in (points, clusters):
         assert_tidy(figure)
@@ -181,4 +191,4 @@ def test_labels_of_any_magnitude_fit(drawn, scale, spread):
     group = [Finals("a", {"loss": values, "accuracy": -values})]
     three = [LOSS, Metric("loss", "loss"), ACCURACY]
     assert_tidy(drawn(draw_final_points, "scale", group, three))
-    assert_tidy(drawn(draw_loss_against_accuracy, "scale", group, **BOTH))
+    assert_tidy(drawn(draw_final_pairs, "scale", group, **BOTH))

@@ -138,6 +138,13 @@ def test_a_panel_says_how_good_its_predictions_are(drawn):
     assert figure.axes[0].get_title() == "y\nRMSE 1.155, R² -1.000"
 
 
+@pytest.mark.parametrize("kind", ["float32", "int64"])
+def test_numbers_may_be_of_any_type(drawn, kind):
+    values = np.array([0, 2, 3], dtype=kind)
+    figure = drawn(draw_true_against_predicted, "numbers", [Target("y", values, values)])
+    assert figure.axes[0].get_title() == "y\nRMSE 0, R² 1.000"
+
+
 def test_predictions_can_be_redrawn_from_their_data(drawn, tmp_path):
     targets = [target("a", 40), target("b", 10, seed=1)]
     drawn(draw_true_against_predicted, "numbers", targets)
@@ -162,13 +169,16 @@ def test_many_points_are_thinned_evenly_and_that_is_said(drawn, tmp_path):
     assert_tidy(figure)
 
 
-@pytest.mark.parametrize("scale", [1e-12, 1e-4, 1.0, 1e7, 1e80], ids=lambda scale: f"{scale:g}")
+@pytest.mark.parametrize("scale", [1e-12, 1e-4, 1.0, 2e4, 3e5, 1e7, 1e80], ids=lambda scale: f"{scale:g}")
 @pytest.mark.parametrize("shift", [0.0, 1e3])
-def test_numbers_of_any_magnitude_fit(drawn, scale, shift):
-    given = [
-        Target(each.label, (each.true + shift) * scale, (each.predicted + shift) * scale) for each in [target("y")] * 3
-    ]
-    assert_tidy(drawn(draw_true_against_predicted, "scales", given))
+def test_numbers_of_any_magnitude_fit_and_both_axes_have_the_same(drawn, scale, shift):
+    each = target("y")
+    given = Target("y", (each.true + shift) * scale, (each.predicted + shift) * scale)
+    figure = drawn(draw_true_against_predicted, "scales", [given] * 3)
+    assert_tidy(figure)
+    axes = figure.axes[0]
+    assert tick_labels(axes.xaxis) == tick_labels(axes.yaxis)
+    assert axes.xaxis.get_offset_text().get_text() == axes.yaxis.get_offset_text().get_text()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from tests.display.figure_examples import (
     table,
 )
 
+PARTS = ("train", "test")
 SIX = ["train error rate", "train loss", "train accuracy", "test error rate", "test loss", "test accuracy"]
 
 
@@ -113,6 +114,36 @@ def test_without_an_accuracy_the_losses_stand_side_by_side(drawn):
     assert [axes.get_ylabel() for axes in figure.axes] == ["train loss", "test loss"]
     left, right = (axes.get_position() for axes in figure.axes)
     assert left.y0 == right.y0
+    assert_tidy(figure)
+
+
+def of_numbers(label, scale=1.0):
+    """The history of a regression whose loss is so many times the MSE."""
+    errors = falling(4, 30)
+    metrics = {"loss": scale * errors, "mse": errors, "mae": np.sqrt(errors)}
+    both = {f"{part}_{name}": values.copy() for part in ("train", "test") for name, values in metrics.items()}
+    return History(label, np.arange(1, 31), both)
+
+
+@pytest.mark.parametrize(("scale", "measures"), [(1.0, ["loss", "MAE"]), (0.5, ["loss", "MSE", "MAE"])])
+def test_of_numbers_the_mse_is_left_out_where_it_is_the_loss_of_all(drawn, scale, measures):
+    variants = [of_numbers("a"), of_numbers("b", scale)]
+    for name in ("test_loss", "test_mse"):
+        variants[0].metrics[name][0, 3] = np.nan
+    figure = drawn(draw_variants, "numbers", variants)
+    assert [axes.get_ylabel() for axes in figure.axes] == [f"{part} {name}" for part in PARTS for name in measures]
+    assert {axes.get_yscale() for axes in figure.axes} == {"log"}
+    for axes, name in zip(figure.axes, measures, strict=False):
+        median = np.median(variants[1].metrics[f"train_{name.lower()}"], axis=0)
+        np.testing.assert_allclose(axes.lines[1].get_ydata(), median)
+    assert_tidy(figure)
+
+
+def test_classes_and_numbers_side_by_side(drawn):
+    figure = drawn(draw_variants, "both", [history("disc", 5, 30), of_numbers("surface")])
+    lines = {axes.get_ylabel(): len(axes.lines) for axes in figure.axes}
+    expected = {"error rate": 1, "loss": 2, "accuracy": 1, "MSE": 1, "MAE": 1}
+    assert lines == {f"{part} {name}": count for part in PARTS for name, count in expected.items()}
     assert_tidy(figure)
 
 

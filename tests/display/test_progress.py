@@ -6,11 +6,13 @@ import pytest
 
 from minidl_cli.display.progress import show_progress
 
+MEASURED = {"train_loss": 0.25, "test_accuracy": 0.5}
+
 
 def test_lines_for_every_few_percent(capsys):
     with show_progress(epochs=2000, silent=False) as progress:
         for epoch in range(1, 1001):
-            progress.advance("2 rounds", 2, epoch, 0.25, 0.5)
+            progress.advance("2 rounds", 2, epoch, MEASURED)
     captured = capsys.readouterr()
     lines = captured.err.splitlines()
     assert captured.out == ""
@@ -21,20 +23,26 @@ def test_lines_for_every_few_percent(capsys):
 
 def test_epochs_without_test_metrics(capsys):
     with show_progress(epochs=1, silent=False) as progress:
-        progress.advance("1 round", 1, 1, 0.25, None)
-    assert "acc." not in capsys.readouterr().err
+        progress.advance("1 round", 1, 1, {"train_loss": 0.25})
+    assert "train loss 0.2500  0.0 s" in capsys.readouterr().err
+
+
+def test_epochs_of_a_regression(capsys):
+    with show_progress(epochs=1, silent=False) as progress:
+        progress.advance("1 round", 1, 1, {"train_loss": 0.25, "test_mse": 30.125})
+    assert "train loss 0.2500  test MSE 30.1250  " in capsys.readouterr().err
 
 
 def test_silence(capsys):
     with show_progress(epochs=1, silent=True) as progress:
-        progress.advance("1 round", 1, 1, 0.25, 0.5)
+        progress.advance("1 round", 1, 1, MEASURED)
     assert capsys.readouterr() == ("", "")
 
 
 def test_line_names_the_variant_at_work(capsys):
     with show_progress(epochs=4, silent=False) as progress:
-        progress.advance("relu", 2, 1, 0.25, 0.5)
-        progress.advance("[a] label of 20 signs", 2, 1, 0.25, 0.5)
+        progress.advance("relu", 2, 1, MEASURED)
+        progress.advance("[a] label of 20 signs", 2, 1, MEASURED)
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith(" 50%  relu  epoch 1  ")
     assert second.startswith("100%  [a] label of 20…  epoch 1  ")
@@ -45,7 +53,7 @@ def test_bar_on_a_terminal_is_one_line(capsys, monkeypatch, rounds):
     for name, value in {"FORCE_COLOR": "1", "COLUMNS": "80", "TERM": "xterm"}.items():
         monkeypatch.setenv(name, value)
     with show_progress(epochs=1000 * rounds, silent=False) as progress:
-        progress.advance("a variant of a long name", 500 * rounds, 500, 0.25, 0.5)
+        progress.advance("a variant of a long name", 500 * rounds, 500, MEASURED)
         progress._progress.refresh()
     err = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
     shown = [line for line in re.split(r"[\r\n]+", err) if "epoch 500" in line]

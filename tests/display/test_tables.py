@@ -54,6 +54,31 @@ def test_runs_fit_a_terminal(terminal, capsys):
     assert max(map(len, lines)) <= 80
 
 
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([0.0, 0.0], "0.000±0.000"),
+        ([0.02, 0.04], "0.030±0.014"),
+        ([2990.0, 3010.0], "3000.0±14.1"),
+        ([2e6, 4e6], "3.0e+06±1.4e+06"),
+        ([2e-5, 4e-5], "3.0e-05±1.4e-05"),
+    ],
+)
+def test_runs_of_both_kinds_in_one_list(terminal, capsys, values, shown):
+    """Errors have the digits that their scale asks for, and numbers have no accuracy."""
+    made = {"made": "2026-01-02T03:04:05", "status": "finished", "problem": None, "variants": None}
+    rounds = {"rounds": {"finished": 2, "planned": 2}}
+    accuracy, errors = (summarize(each, higher_is_better=False) for each in ([0.9, 0.95], values))
+    classes = {"id": "a-1", "config": "a", "final": {"test_accuracy": accuracy, "test_mse": errors}}
+    numbers = {"id": "b-1", "config": "b", "final": {"test_accuracy": {}, "test_mse": errors}}
+    print_runs([classes | made | rounds, numbers | made | rounds])
+    heading, first, second = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["run", "config", "rounds", "accuracy", "MSE", "made"]
+    assert first.split() == ["a-1", "a", "2/2", "0.925±0.035", shown, "01-02", "03:04"]
+    assert second.split() == ["b-1", "b", "2/2", shown, "01-02", "03:04"]
+    assert max(map(len, (first, second))) <= 80
+
+
 def test_pipe_has_no_width_and_cells_are_no_markup(capsys):
     print_table(["a"], [["[bold]" + "x" * 300 + "\x1b"]])
     assert capsys.readouterr().out.splitlines()[1].strip() == "[bold]" + "x" * 300 + "\\x1b"

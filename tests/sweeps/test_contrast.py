@@ -1,10 +1,13 @@
 """Runs side by side: in pairs or not, what differs, and what damaged folders say."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from minidl_cli import sweep, train
-from minidl_cli.errors import InputError
-from minidl_cli.runs.folder import Run
+from minidl_cli.errors import InputError, TrainingError
+from minidl_cli.registry import Component
+from minidl_cli.runs.folder import RoundRow, Run
 from minidl_cli.sweeps.contrast import Side, compare, contrast, differences, find_sides, share_seeds_and_data
 from minidl_cli.sweeps.contrast_results import write_comparison
 
@@ -66,6 +69,81 @@ class TestPairs:
         margins = {each["metric"]: each["equivalence"]["margin"] for each in document["comparisons"]}
         assert margins["test_accuracy"] == 0.01
         assert margins["test_mse"] == pytest.approx(0.1 * mean)
+
+
+class TestNumbers:
+    """Runs that learn numbers, on a dataset whose target column is called y."""
+
+    REGRESSION = ("data={regression_2d: {train: 40, test: 30}}", "model=[linear: 5, tanh, linear: 1]", "sweep.rounds=3")
+
+    def test_are_compared_by_their_errors(self, make):
+        a, b = sides_of(make(*self.REGRESSION), make(*self.REGRESSION, "optimizer.sgd.lr=0.3"))
+        document = contrast([a, b])
+        assert document["headline"] == "test_mse"
+        assert [each["metric"] for each in document["comparisons"]] == ["test_mse", "test_mae", "train_mse"]
+        assert document["incomparable"] == []
+        final = document["variants"][0]["final"]
+        for comparison in document["comparisons"]:
+            margin = 0.1 * final[comparison["metric"]]["mean"]
+            assert comparison["equivalence"]["margin"] == pytest.approx(margin)
+        assert "test MAE" in document["comparisons"][1]["conclusion"]
+
+    def test_the_lower_error_is_the_better_one(self, make):
+        rounds = "sweep.rounds=8"
+        untrained = make(*self.REGRESSION, rounds, "training.epochs=0")
+        document = contrast(sides_of(untrained, make(*self.REGRESSION, rounds, "name=trained")))
+        assert "in favour of trained" in document["comparisons"][0]["conclusion"]
+
+    def test_other_data_are_on_the_same_scale(self, make):
+        a, b = sides_of(make(*self.REGRESSION), make(*self.REGRESSION, "data_seed=1"))
+        assert len(contrast([a, b])["comparisons"]) == 3
+        assert "their data differ" in contrast([a, b])["comparisons"][0]["conclusion"]
+
+    def test_and_classes_have_nothing_to_compare(self, make):
+        disc, surface, other = sides_of(make(), make(*self.REGRESSION, "name=surface"), make("name=other"))
+        document = contrast([disc, surface, other])
+        said = f"there is nothing to compare: {disc.label} predicts a class, but surface a number (y)"
+        assert document["incomparable"] == [{"a": disc.label, "b": "surface", "conclusion": said}]
+        assert {each["b"] for each in document["comparisons"]} == {"other"}
+        # What all three have.
+        assert document["headline"] == "test_mse"
+
+    def test_of_other_columns_have_nothing_to_compare(self, make):
+        runs = make(*self.REGRESSION), make(*self.REGRESSION, "name=z")
+        columns = runs[1].path / "columns.json"
+        columns.write_text(columns.read_text().replace('"y"', '"z"'))
+        document = contrast(sides_of(*runs))
+        assert document["comparisons"] == []
+        assert document["incomparable"][0]["conclusion"].endswith("a number (y), but z a number (z)")
+
+    def test_runs_that_all_diverged_still_say_what_they_were_about(self, make, tmp_path):
+        with pytest.raises(TrainingError, match="every round diverged"):
+            make(*self.REGRESSION, "optimizer.sgd.lr=1e30")
+        (diverged,) = Run.all(tmp_path / "runs")
+        document = contrast(sides_of(diverged, make(*self.REGRESSION, "name=other")))
+        assert (document["headline"], document["comparisons"]) == ("test_mse", [])
+
+
+@pytest.mark.parametrize(
+    ("paths", "contents", "are_same"),
+    [
+        (("a.csv", "a.csv"), ("1f", "1f"), True),
+        (("a.csv", "b.csv"), ("1f", "1f"), True),
+        (("a.csv", "a.csv"), ("1f", "2f"), False),
+        (("a.csv", "b.csv"), ("1f", "2f"), False),
+        (("a.csv", "a.csv"), ("1f", None), True),
+        (("a.csv", "b.csv"), ("1f", None), False),
+    ],
+)
+def test_files_are_the_same_if_their_contents_are_where_these_are_known(paths, contents, are_same):
+    def side(path, content):
+        data = Component("table", {"file": path, "features": ["x", "y"], "test_file": None})
+        config = SimpleNamespace(data=data, data_seed=0, training=SimpleNamespace(validation=0.0))
+        contents = {path: content} if content else {}
+        return SimpleNamespace(config=config, contents=contents, rows=[RoundRow(0, "finished", 1, {})])
+
+    a, b = map(side, paths, contents)
+    assert share_seeds_and_data(a, b) == share_seeds_and_data(b, a) == are_same
 
 
 class TestDifferences:
@@ -144,6 +222,13 @@ class TestDamage:
             ("summary.json", None, "[]"),
             ("summary.json", '"seconds": ', '"seconds": "x", "x": '),
             ("config.yaml", "loss:", "los:"),
+            ("columns.json", None, "{}"),
+            ("columns.json", "x2", "x1"),
+            ("columns.json", None, "["),
+            ("environment.json", None, "[]"),
+            ("environment.json", '"data": {}', '"data": []'),
+            ("environment.json", '"data": {}', '"data": {"a.csv": "1f"}'),
+            ("environment.json", '"data": {}', '"data": {"a.csv": {}}'),
         ],
     )
     def test_damaged_file_is_told(self, runs, tmp_path, file, old, new):
@@ -155,7 +240,7 @@ class TestDamage:
             self.compare(runs, tmp_path / "out")
         assert all(str(runs[0].path) in line for line in caught.value.problems)
 
-    @pytest.mark.parametrize("file", ["metrics.csv", "rounds.csv", "summary.json"])
+    @pytest.mark.parametrize("file", ["metrics.csv", "rounds.csv", "summary.json", "columns.json", "environment.json"])
     def test_unfinished_run_is_told(self, runs, tmp_path, file):
         (runs[1].path / file).unlink()
         with pytest.raises(InputError, match=rf"{runs[1].id}: has no {file}: the run has not finished"):

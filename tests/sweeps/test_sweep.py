@@ -93,7 +93,10 @@ def test_folder(config, tmp_path):
     assert names == [
         "clusters.csv",
         "clusters.png",
+        "columns.json",
         "config.yaml",
+        "confusion.csv",
+        "confusion.png",
         "curves.csv",
         "curves.png",
         "data.csv",

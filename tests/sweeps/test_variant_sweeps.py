@@ -34,7 +34,8 @@ def test_folder(run):
     assert sorted(path.name for path in (run.path / "variants").iterdir()) == FOLDERS
     for folder in FOLDERS:
         names = {path.name for path in run.variant(folder).path.iterdir()}
-        assert names == {"config.yaml", "environment.json", "metrics.csv", "rounds.csv", "summary.json", "weights"}
+        tables = {"metrics.csv", "rounds.csv"}
+        assert names == {"columns.json", "config.yaml", "environment.json", "summary.json", "weights"} | tables
 
 
 def test_figures(small_config, tmp_path):
@@ -219,7 +220,7 @@ def test_the_variant_that_is_wrong_is_named(small_config, tmp_path):
 
 def test_only_as_many_as_can_be_told_apart_are_drawn(small_config, tmp_path, monkeypatch):
     drawn = {}
-    for name in ("draw_variants", "draw_rounds", "draw_final_points", "draw_loss_against_accuracy", "draw_predictions"):
+    for name in ("draw_variants", "draw_rounds", "draw_final_points", "draw_final_pairs", "draw_predictions"):
         keep = partial(lambda name, path, title, groups, *_, **__: drawn.update({name: (title, len(groups))}), name)
         monkeypatch.setattr(figures, name, keep)
     monkeypatch.setattr("minidl_cli.sweeps.drawing.draw_figures", lambda *_: None)
