@@ -3,7 +3,9 @@
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
 
@@ -127,7 +129,7 @@ class Columns:
             if column.kind == "category":
                 _write_categories(rows, frame.drop_in_place(column.name), column.categories)
             else:
-                rows[0] = _numbers(frame.drop_in_place(column.name))
+                rows[0].numpy()[:] = _numbers(frame.drop_in_place(column.name))
             used += len(rows)
         return matrix
 
@@ -138,7 +140,7 @@ class Columns:
 
     def numbers(self, frame: "pl.DataFrame") -> Tensor:
         """Return the target columns of each row, `[targets, rows]`, float64: NaN where a value is missing."""
-        return torch.stack([_numbers(frame[name]) for name in self.targets])
+        return torch.from_numpy(np.stack([_numbers(frame[name]).astype(np.float64) for name in self.targets]))
 
 
 def _write_categories(rows: Tensor, values: "pl.Series", categories: tuple[str, ...]) -> None:
@@ -157,7 +159,7 @@ def _codes(values: "pl.Series", known: tuple[Label, ...]) -> Tensor:
     return torch.from_numpy(places.fill_null(NO_CLASS).to_numpy(writable=True))
 
 
-def _numbers(values: "pl.Series") -> Tensor:
+def _numbers(values: "pl.Series") -> NDArray[np.floating]:
     """Return the values as float64 or float32, missing ones as NaN."""
     import polars as pl
 
@@ -166,4 +168,4 @@ def _numbers(values: "pl.Series") -> Tensor:
         values = values.to_physical().cast(pl.Float64) / per_day
     elif not values.dtype.is_float():
         values = values.to_physical().cast(pl.Float64)
-    return torch.from_numpy(values.fill_null(float("nan")).to_numpy(writable=True))
+    return values.fill_null(np.nan).to_numpy()

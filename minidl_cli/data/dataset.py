@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
@@ -78,6 +79,17 @@ class Dataset(ABC):
     def files(self) -> Sequence[Path]:
         """Return the files that the samples come from."""
         return []
+
+    def hand_over(self, connection: Connection, process: int) -> None:
+        """Send what was read of files to another process, so that it need not read them: nothing by default.
+
+        What is sent is a function, which the process has to call with the connection.
+
+        Args:
+            connection: the way to the process.
+            process: the process's number.
+        """
+        return
 
     def border(self) -> list[Tensor]:
         """Return the true border between the classes of a plane as curves `[points, 2]`; none if not known."""

@@ -1,6 +1,8 @@
 """A table of one's own: a CSV or Parquet file."""
 
 from collections.abc import Sequence
+from functools import cached_property
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -21,13 +23,14 @@ from .tables.options import Decimal, Gaps, Separator, Task
 
 if TYPE_CHECKING:
     from .tables.preparing import Prepared, Recipe
+    from .tables.sharing import Shared
 
 Names = Annotated[tuple[str, ...], Strict(False)]  # YAML knows lists only
 Missing = (
     Literal["error", "drop", "mean", "median", "most_frequent"]
     | Annotated[dict[Literal["constant"], float], Field(min_length=1)]
 )
-ClassWeights = Literal["balanced"] | Annotated[dict[Label, NonNegative], Field(min_length=1)]
+ClassWeights = Literal["balanced"] | Annotated[dict[str | int | float, NonNegative], Field(min_length=1)]
 
 
 class Table(Dataset):
@@ -54,7 +57,7 @@ class Table(Dataset):
         scale_target: whether targets that are numbers are learned with mean 0 and deviation 1. Metrics and predictions
             are in their own units all the same.
         class_weights: how much a sample of each class counts in training: `balanced` has all classes count the same
-            in sum; or a number for each label, 1 where there is none.
+            in sum; or a number for each label, 1 where there is none. (A label `true` stands in quotes.)
         max_categories: how many categories a column may have, and how many classes the target.
         target_values: the targets of a class that is absent and of one that is present, in this order.
         separator: what stands between the fields of a CSV file; told from the file by default.
@@ -92,6 +95,7 @@ class Table(Dataset):
         self.missing, self.unseen, self.scale_target, self.class_weights = missing, unseen, scale_target, class_weights
         self.max_categories, self.target_values = max_categories, target_values
         self.separator, self.decimal = separator, decimal
+        self._shared: Shared | None = None
         self._check_columns()
         self._check_task()
         self._check_split()
@@ -101,7 +105,7 @@ class Table(Dataset):
         """What the network takes and predicts, as found in the file."""
         return self._prepared.columns
 
-    @property
+    @cached_property
     def sizes(self) -> dict[str, int]:  # type: ignore[override]
         """The number of rows of each part."""
         return {name: len(rows) for name, rows in self._rows(seed=0).items()}
@@ -126,7 +130,7 @@ class Table(Dataset):
         """How gaps are filled; None if they are not."""
         if isinstance(self.missing, dict):
             return self.missing["constant"]
-        return None if self.missing == "error" or self.missing == "drop" else self.missing  # noqa: PLR1714
+        return None if self.missing == "error" or self.missing == "drop" else self.missing
 
     def draw(self, seed: int) -> dict[str, Part]:
         table = self._prepared
@@ -147,7 +151,15 @@ class Table(Dataset):
     def files(self) -> Sequence[Path]:
         return [self.file, *([self.test_file] if self.test_file else [])]
 
-    @property
+    def hand_over(self, connection: Connection, process: int) -> None:
+        from .tables.sharing import Shared
+
+        if self._shared is None:
+            self._shared = Shared(self._prepared)
+            self._prepared = self._shared.prepared
+        self._shared.hand_over(self._recipe(), connection, process)
+
+    @cached_property
     def _prepared(self) -> "Prepared":
         from .tables.preparing import prepare
 

@@ -230,7 +230,7 @@ class _RoundsJob:
         rounds: dict[int, Round] = {}
         try:
             with MetricsLog(self.run.metrics_path, seeds, options.logged_epochs(), self._task.metrics) as log:
-                for event in workers.train(config, self._plan):
+                for event in workers.train(config, self._plan, self._task.dataset):
                     if isinstance(event, Round):
                         rounds[event.seed] = event
                         continue

@@ -11,7 +11,8 @@ def work(connection: Connection) -> None:
 
     Args:
         connection: brings configs with chunks, and takes for each its events and then None, or else the exception that
-            came. It takes a None at the beginning, too.
+            came. It takes a None at the beginning, too. Before a config may come functions, which are called with the
+            connection: they bring data.
     """
     # What is imported is no garbage: to search it again and again takes a third as long as the imports.
     gc.disable()
@@ -22,7 +23,11 @@ def work(connection: Connection) -> None:
     try:
         connection.send(None)
         while True:
-            config, chunk = connection.recv()
+            message = connection.recv()
+            if callable(message):
+                message(connection)
+                continue
+            config, chunk = message
             try:
                 for event in train_chunk(config, chunk):
                     connection.send(event)

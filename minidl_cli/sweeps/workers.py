@@ -9,6 +9,7 @@ from multiprocessing.context import SpawnProcess
 from types import TracebackType
 
 from ..config.schema import Config
+from ..data.dataset import Dataset
 from ..errors import TrainingError
 from .chunks import Event, train_chunk
 from .plan import Chunk, Plan
@@ -22,7 +23,7 @@ class Workers:
     """
 
     def __init__(self) -> None:
-        self._processes: list[SpawnProcess] = []
+        self._processes: dict[Connection, SpawnProcess] = {}
         self._starting: list[Connection] = []
         self._idle: list[Connection] = []
 
@@ -33,7 +34,7 @@ class Workers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            for process in self._processes:
+            for process in self._processes.values():
                 process.terminate()
         self.dismiss()
 
@@ -41,9 +42,9 @@ class Workers:
         """End all processes, as there is nothing left to do: they take memory."""
         for connection in self._starting + self._idle:
             connection.close()
-        for process in self._processes:
+        for process in self._processes.values():
             process.join()
-        self._processes, self._starting, self._idle = [], [], []
+        self._processes, self._starting, self._idle = {}, [], []
 
     def start(self, plan: Plan) -> None:
         """Start as many processes as a plan needs, unless they are there already."""
@@ -61,8 +62,13 @@ class Workers:
         self._idle += self._starting
         self._starting = []
 
-    def train(self, config: Config, plan: Plan) -> Iterator[Event]:
+    def train(self, config: Config, plan: Plan, dataset: Dataset) -> Iterator[Event]:
         """Train all rounds, and yield their epoch records as they come, and each round when it is done.
+
+        Args:
+            config: what to train.
+            plan: which rounds train together.
+            dataset: the config's. What it has read of files is handed to the processes.
 
         Raises:
             GraphError: a layer failed.
@@ -71,18 +77,22 @@ class Workers:
         self.start(plan)
         self.wait()
         if plan.workers > 1:
-            yield from self._train_in_processes(config, plan)
+            yield from self._train_in_processes(config, plan, dataset)
             return
         for chunk in plan.chunks:
             yield from train_chunk(config, chunk)
 
-    def _train_in_processes(self, config: Config, plan: Plan) -> Iterator[Event]:
+    def _train_in_processes(self, config: Config, plan: Plan, dataset: Dataset) -> Iterator[Event]:
         waiting = deque(plan.chunks)
         at_work: dict[Connection, Chunk] = {}
+        informed: set[Connection] = set()
 
         def give_work() -> None:
             connection, chunk = self._idle.pop(), waiting.popleft()
             try:
+                if connection not in informed:
+                    dataset.hand_over(connection, self._processes[connection].ident or 0)
+                    informed.add(connection)
                 connection.send((config, chunk))
             except ConnectionError:
                 raise _death(_doing(chunk)) from None
@@ -104,7 +114,7 @@ class Workers:
 
     def _start(self) -> Connection:
         process, connection = _start_worker()
-        self._processes.append(process)
+        self._processes[connection] = process
         return connection
 
 

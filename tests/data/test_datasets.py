@@ -3,6 +3,7 @@
 A dataset that needs a file, or other arguments than numbers, needs a line in `ARGUMENTS`.
 """
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +13,16 @@ from torch import Tensor
 from minidl_cli.data.dataset import Part, encode
 from tests.components import Case, cases
 
+SHIPPED = Path(__file__).parents[2] / "configs/data"
 ARGUMENTS: dict[str, list[dict[str, Any]]] = {
     "disc": [{"train": 1, "test": 3}, {"train": 37, "test": 11, "radius": 0.3, "inside_label": 0}],
     "checkerboard": [{"train": 1, "test": 3}, {"train": 37, "test": 11, "cells": 3, "noise": 0.1}],
     "spirals": [{"train": 1, "test": 3}, {"train": 37, "test": 11, "arms": 3, "noise": 0.0}],
     "regression_2d": [{"train": 1, "test": 3}],
+    "table": [
+        {"file": f"{SHIPPED}/iris.csv", "target": "species"},
+        {"file": f"{SHIPPED}/diabetes.csv", "target": "progression", "split": {"random": {"validation": 0.1}}},
+    ],
 }
 
 

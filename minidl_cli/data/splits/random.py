@@ -36,7 +36,7 @@ class Random(Split):
         for index, (name, rows) in enumerate(groups.items()):
             test, validation = taken["test"][index], taken["validation"][index]
             if test + validation >= len(rows):
-                raise ValueError(f"none of the {len(rows)} rows{name} is left for training; take smaller shares")
+                raise ValueError(f"no row{name} is left for training, of {len(rows)}; take smaller shares")
             order = rows[torch.randperm(len(rows), generator=numbers)]
             dealt["test"].append(order[:test])
             dealt["validation"].append(order[test : test + validation])

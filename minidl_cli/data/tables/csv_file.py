@@ -16,7 +16,7 @@ from ..columns import Kind
 from .messages import shown
 from .options import Decimal, Separator
 from .table_file import TableFile, Wanted, number_type
-from .text_values import clean, parse, told_decimal, told_kind
+from .text_values import clean, parse, parsed, told_decimal, told_kind
 
 # Records that each of two could separate are separated by the first: a comma may be part of a number or a name.
 _SEPARATORS: tuple[Separator, ...] = ("\t", ";", "|", ",")
@@ -129,18 +129,16 @@ class CsvFile(TableFile):
                 values.append(clean(text).cast(pl.Null))
             else:
                 values.append(parse(text if kind == "number" else clean(text), kind, self._decimal))
-        return batch.select(values)
+        return batch.select(values).fill_nan(None)
 
     def _checked(self, text: pl.Series, kind: Kind, wanted: Wanted, first: int) -> pl.Series:
         """Return the values of text that has to be cleaned, and complain about the first that is not of the kind."""
-        cleaned = text.to_frame("text").select(clean(pl.col("text")))
-        values = cleaned.select(parse(pl.col("text"), kind, self._decimal)).to_series()
-        wrong = cleaned["text"].is_not_null() & values.is_null()
+        cleaned = text.to_frame("text").select(clean(pl.col("text"))).to_series().alias(text.name)
+        values = parsed(cleaned, kind, self._decimal)
+        wrong = cleaned.is_not_null() & values.is_null()
         if (row := wrong.index_of(True)) is not None:
-            raise self.problem(
-                first + row, self.header[int(text.name)], self._wrong(cleaned["text"][row], kind, wanted)
-            )
-        return values.alias(text.name)
+            raise self.problem(first + row, self.header[int(text.name)], self._wrong(cleaned[row], kind, wanted))
+        return values
 
     def _wrong(self, text: str, kind: Kind, wanted: Wanted) -> str:
         problem = f"{shown(text)} is not {_ONE[kind]}"

@@ -1,5 +1,6 @@
 """From the files of a table to one matrix that all parts of all rounds share."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -91,7 +92,18 @@ def prepare(recipe: Recipe) -> Prepared:
     Raises:
         InputError: a file, or something in it, is wrong.
     """
+    if recipe in _handed_over:
+        return _handed_over[recipe]
     return _prepare(recipe, tuple(_stamp(path) for path in recipe.files))
+
+
+def keep(recipe: Recipe, prepared: Prepared) -> None:
+    """Have this process take over what another has made of files, which it will not look at itself."""
+    _handed_over.clear()  # nobody goes back to the one before
+    _handed_over[recipe] = prepared
+
+
+_handed_over: dict[Recipe, Prepared] = {}
 
 
 def told_task(target: pl.Series) -> Task:
@@ -117,7 +129,10 @@ def _prepare(recipe: Recipe, stamps: Sequence[tuple[int, int]]) -> Prepared:
     _check_values(rows, features, recipe)
     classes = _classes(rows, recipe)
     columns = Columns(tuple(_column(rows, name, recipe) for name in features), recipe.targets, classes)
-    targets = columns.numbers(rows.frame) if classes is None else columns.labels(rows.frame)
+    targets = columns.labels(rows.frame) if classes else columns.numbers(rows.frame)
+    if not classes:
+        for name, values in zip(recipe.targets, targets, strict=True):
+            _check_finite(rows, name, values, *values.aminmax())
     parts = _parts(rows, recipe.split_column)
     inputs = columns.encode(rows.frame, recipe.dtype)
     _check_features(rows, columns, inputs)
@@ -157,11 +172,12 @@ def _check_values(rows: Rows, features: Sequence[str], recipe: Recipe) -> None:
     for name in used:
         if rows.frame[name].null_count() == rows.frame.height:
             raise rows.column_problem(name, "has no values; leave it out")
-    rows.check_finite(used, f"{recipe.dtype} holds numbers up to {torch.finfo(recipe.dtype).max:.2g}")
     if recipe.split_column:
         _check_parts(rows, recipe.split_column)
     if recipe.gaps == "drop":
         rows.drop_gaps()
+        if rows.frame.is_empty():
+            raise InputError(f"{recipe.file}: missing: drop leaves out every row; fill gaps, or take fewer features")
     rows.check_gaps(recipe.targets, "fill it in, or leave such rows out with missing: drop")
     if recipe.gaps == "error":
         rows.check_gaps(features, "fill it in, or set missing to mean, median, most_frequent, drop or {constant: 0}")
@@ -217,30 +233,50 @@ def _column(rows: Rows, name: str, recipe: Recipe) -> Column:
 
 
 def _check_features(rows: Rows, columns: Columns, inputs: Tensor) -> None:
-    """Warn of columns from which nothing can be learned, or not with numbers of this type."""
+    """Raise InputError if a number is infinite, and warn of columns from which nothing useful can be learned."""
     used = 0
     for column in columns.inputs:
-        if problem := _problem(column, inputs[used]):
+        values = inputs[used]
+        if values.isnan().any():
+            values = values[~values.isnan()]
+        low, high = values.aminmax()
+        _check_finite(rows, column.name, inputs[used], low, high)
+        if problem := _problem(column, values, float(low), float(high)):
             warnings.warn(str(rows.column_problem(column.name, problem)), MinidlWarning, stacklevel=2)
         used += len(column.features)
 
 
-def _problem(column: Column, feature: Tensor) -> str | None:
-    values = feature[~feature.isnan()]
-    low, high = (float(extreme) for extreme in values.aminmax())
+def _check_finite(rows: Rows, name: str, values: Tensor, low: Tensor, high: Tensor) -> None:
+    if low.isinf() or high.isinf():
+        largest = f"{torch.finfo(values.dtype).max:.1g}"
+        problem = f"the number is infinite, or beyond {largest}; correct it, or leave it empty"
+        raise rows.problem(int(values.isinf().nonzero()[0]), name, problem)
+
+
+def _problem(column: Column, values: Tensor, low: float, high: float) -> str | None:
+    """Return what to warn of in a column whose (first) feature has these values."""
+    largest, precision = max(abs(low), abs(high)), torch.finfo(values.dtype).eps
     if low == high and len(column.categories) < 2:
         problem = "is the same in every row, so nothing can be learned from it; leave it out of features"
-        # Beyond these, whole numbers may have been rounded to the same.
-        is_rounded = column.kind in ("number", "date") and abs(high) * torch.finfo(values.dtype).eps >= 1
+        # Whole numbers beyond may have been rounded to the same.
+        is_rounded = column.kind in ("number", "date") and largest * precision >= 1
         return problem + (", or set training.dtype: float64 if it differs" if is_rounded else "")
     if column.kind == "number" and _counts(values, low, high):
         return "counts the rows, which tells nothing about others; leave it out of features"
-    if column.kind in ("number", "date"):
-        gap = max(abs(low), abs(high)) * torch.finfo(values.dtype).eps
-        if gap > _PRECISION * float(values.double().std()):
-            advice = "set training.dtype: float64" if values.dtype == torch.float32 else "subtract a constant from it"
-            return f"differs by too little, at numbers up to {max(abs(low), abs(high)):g}, to be told apart; {advice}"
+    if column.kind in ("number", "date") and _is_imprecise(values, high - low, largest * precision):
+        advice = "set training.dtype: float64" if values.dtype == torch.float32 else "subtract a constant from it"
+        return f"has numbers up to {largest:g} that differ by too little to be told apart; {advice}"
     return None
+
+
+def _is_imprecise(values: Tensor, spread: float, gap: float) -> bool:
+    """Tell whether the gap between neighbouring numbers is too large for the deviation of the values.
+
+    Two values that are `spread` apart make the deviation at least spread / √(2 n), which often settles it.
+    """
+    if gap <= _PRECISION * spread / math.sqrt(2 * len(values)):
+        return False
+    return gap > _PRECISION * float(values.double().std())
 
 
 def _counts(values: Tensor, low: float, high: float) -> bool:

@@ -62,10 +62,3 @@ class Rows:
         for column in columns:
             if (row := self.frame[column].is_null().index_of(True)) is not None:
                 raise self.problem(row, column, f"there is no value; {advice}")
-
-    def check_finite(self, columns: Iterable[str], advice: str) -> None:
-        """Raise InputError if a number is infinite, or too large for its type."""
-        for column in columns:
-            values = self.frame[column]
-            if values.dtype.is_float() and (row := values.is_infinite().index_of(True)) is not None:
-                raise self.problem(row, column, f"the number is infinite, or too large; {advice}")

@@ -21,13 +21,14 @@ def clean(text: pl.Expr) -> pl.Expr:
 def parse(text: pl.Expr, kind: Kind, decimal: Decimal = ".") -> pl.Expr:
     """Return clean text as values, null where it is nothing of that kind.
 
-    Numbers become Float64, booleans Boolean, dates Datetime (in UTC, where they have a time zone), categories String.
+    Numbers become Float64 (that may be NaN, as `parsed` excludes), booleans Boolean, dates Datetime (in UTC, where they
+    have a time zone), categories String.
     """
     match kind:
         case "number":
             if decimal == ",":  # a point may divide thousands: then 1.500 is not one and a half
                 text = text.str.replace_all(".", "_", literal=True).str.replace(",", ".", literal=True)
-            return text.cast(pl.Float64, strict=False).fill_nan(None)
+            return text.cast(pl.Float64, strict=False)
         case "boolean":
             return text.str.to_lowercase().replace_strict({"true": True, "false": False}, default=None)
         case "date":
@@ -38,21 +39,25 @@ def parse(text: pl.Expr, kind: Kind, decimal: Decimal = ".") -> pl.Expr:
     return text
 
 
+def parsed(text: pl.Series, kind: Kind, decimal: Decimal = ".") -> pl.Series:
+    """Return clean text as values, null where it is nothing of that kind."""
+    values = text.to_frame("text").select(parse(pl.col("text"), kind, decimal)).fill_nan(None)
+    return values.to_series().alias(text.name)
+
+
 def told_kind(text: pl.Series) -> Kind | None:
-    """Return the kind that most of a column's values are of; None if it has none.
+    """Return the kind that all of a column's values, or most of them, are of; None if it has none.
 
     Numbers may have either decimal mark: where it is the wrong one, they are wrong numbers and no categories.
     """
-    values = text.to_frame("text").select(clean(pl.col("text"))).drop_nulls()
-    counts = values.select(
-        boolean=parse(pl.col("text"), "boolean").count() == pl.len(),
-        number=2 * pl.coalesce(parse(pl.col("text"), "number", mark) for mark in (".", ",")).count() > pl.len(),
-        date=2 * parse(pl.col("text"), "date").count() > pl.len(),
-    )
+    values = text.to_frame("text").select(clean(pl.col("text"))).to_series().drop_nulls()
     if values.is_empty():
         return None
-    kinds: tuple[Kind, ...] = ("boolean", "number", "date")
-    return next((kind for kind in kinds if counts[kind].item()), "category")
+    if parsed(values, "boolean").is_not_null().all():
+        return "boolean"
+    if 2 * max(parsed(values, "number", mark).count() for mark in (".", ",")) > len(values):
+        return "number"
+    return "date" if 2 * parsed(values, "date").count() > len(values) else "category"
 
 
 def told_decimal(rows: pl.DataFrame, separator: str) -> Decimal:
@@ -73,9 +78,14 @@ def as_labels(target: pl.Series) -> pl.Series:
     """
     if target.dtype == pl.String and not target.str.contains(r"^[+-]?0\d").any():
         for kind in ("number", "boolean"):
-            values = target.to_frame("text").select(parse(pl.col("text"), kind)).to_series()
+            values = parsed(target, kind)
             if values.null_count() == target.null_count():
-                target = values.alias(target.name)
-    if target.dtype.is_float() and (target == target.floor()).all() and (target.abs() < 2**53).all():
-        return target.cast(pl.Int64)
-    return target
+                return _whole(values)
+    return _whole(target)
+
+
+def _whole(values: pl.Series) -> pl.Series:
+    """Return numbers as integers, if they all are, and other values as they are."""
+    if values.dtype.is_float() and (values == values.floor()).all() and (values.abs() < 2**53).all():
+        return values.cast(pl.Int64)
+    return values
