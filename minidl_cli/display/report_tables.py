@@ -1,7 +1,6 @@
 """What predictions are worth, as tables for the terminal."""
 
 from collections.abc import Mapping, Sequence
-from math import log10
 from typing import Any
 
 from rich.text import Text
@@ -11,7 +10,7 @@ from .tables import print_table
 from .text import number, printable
 
 MOST_CLASSES = 100  # that have a row of their own
-MOST_COLUMNS = 8  # of a confusion matrix in a terminal
+MOST_COLUMNS = 10  # of a confusion matrix in a terminal
 
 _WIDTH, _LABEL, _GAP = 80, 16, 2  # signs: a terminal, the label of a row, and between columns
 
@@ -38,13 +37,13 @@ def print_report(part: str, report: Mapping[str, Any]) -> None:
 def _print_metrics(heading: str, metrics: Mapping[str, Mapping[str, Any]]) -> None:
     if all(summary["n"] <= 1 for summary in metrics.values()):
         headings = ["", *(METRICS[name].title for name in metrics)]
-        print_table(headings, [[heading, *(_amount(summary.get("mean")) for summary in metrics.values())]])
+        print_table(headings, [[heading, *(number(summary.get("mean")) for summary in metrics.values())]])
         return
     rows = []
     for name, summary in metrics.items():
         low, high = summary.get("ci95", (None, None))
-        mean, std, *others = (_amount(summary.get(key)) for key in ("mean", "std", "median", "min", "max"))
-        rows.append([METRICS[name].title, mean, std, f"{_amount(low)}–{_amount(high)}", *others])
+        mean, std, *others = (number(summary.get(key)) for key in ("mean", "std", "median", "min", "max"))
+        rows.append([METRICS[name].title, mean, std, f"{number(low)}–{number(high)}", *others])
     print_table([heading, "mean", "std", "95% interval", "median", "min", "max"], rows)
 
 
@@ -89,19 +88,12 @@ def _with_deviation(name: str, summary: int | Mapping[str, Any]) -> str:
         return "-"
     if name == "samples":
         return _count(summary["mean"], whole=False)
-    return _amount(summary["mean"]) + (f" ± {_amount(summary['std'])}" if "std" in summary else "")
+    return number(summary["mean"]) + (f" ± {number(summary['std'])}" if "std" in summary else "")
 
 
 def _count(mean: float, *, whole: bool) -> str:
     """A mean number of samples, with a decimal where it need not be whole, unless that is little of it."""
     return f"{mean:.{0 if whole or mean >= 1000 else 1}f}"
-
-
-def _amount(value: float | None) -> str:
-    """A number to five digits: an error in a target's own units may be large."""
-    if value is None or not 1 <= abs(value) < 1e6:
-        return number(value)
-    return f"{value:,.{max(0, 4 - int(log10(abs(value))))}f}"
 
 
 def _cut(label: str, width: int) -> str:

@@ -1,5 +1,7 @@
 """Text and numbers as a terminal shows them."""
 
+from math import log10
+
 
 def printable(text: str) -> str:
     """Return text with everything but plain characters and line ends escaped: it may come from a stranger."""
@@ -7,11 +9,14 @@ def printable(text: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """Return a number for a table: fixed decimals where that shows something, an exponent otherwise."""
+    """Return a number for a table: fixed decimals where they show something, fewer of large ones; else an exponent."""
     if value is None:
         return "-"
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
+    size = abs(value)
+    if size == 0 or 1e-3 <= size < 100:
         return f"{value:.4f}"
+    if 100 <= size < 1e6:
+        return f"{value:,.{max(0, 4 - int(log10(size)))}f}"
     return f"{value:.2e}"
 
 

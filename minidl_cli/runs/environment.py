@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import InputError
 
-PACKAGES = ("torch", "numpy", "scipy", "pyyaml", "pydantic", "safetensors", "click", "rich", "matplotlib")
+PACKAGES = ("torch", "numpy", "scipy", "pyyaml", "pydantic", "safetensors", "click", "rich", "matplotlib", "polars")
 
 
 def environment(minidl_version: str, device: str, workers: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..metrics import measured
 from ..nn.loss import Loss
 from ..nn.preprocessing import Preprocessing
 from ..nn.sequential import Sequential
@@ -36,7 +37,7 @@ class Judge:
     @property
     def names(self) -> tuple[str, ...]:
         """What is measured of every part of the data."""
-        return ("loss", "mse", "mae") if self.middle is None else ("loss", "mse", "accuracy")
+        return measured(of_classes=self.middle is not None)
 
     def predict(self, output: Tensor) -> Tensor:
         """Return what outputs `[rounds, outputs, n]` say, on the scale of the targets."""
@@ -56,16 +57,16 @@ class Judge:
     def sums(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return each measure, added up over the samples, `[rounds]`, of outputs and targets `[rounds, outputs, n]`."""
         prediction = self.predict(output)
-        measured = {
+        found = {
             "loss": self.loss.forward(output, self.preprocessing.scale_targets(target)),
             "mse": (prediction - target).square().mean(dim=1),
         }
         if self.middle is None:
-            measured["mae"] = (prediction - target).abs().mean(dim=1)
+            found["mae"] = (prediction - target).abs().mean(dim=1)
         else:
-            measured["accuracy"] = self.hits(prediction, target)
+            found["accuracy"] = self.hits(prediction, target)
         # Over one dimension at a time, in double precision: the sum of a round must not depend on the others.
-        return {name: values.sum(dim=1, dtype=torch.float64) for name, values in measured.items()}
+        return {name: values.sum(dim=1, dtype=torch.float64) for name, values in found.items()}
 
 
 class Measures:
