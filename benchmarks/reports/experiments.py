@@ -121,7 +121,7 @@ class Archive:
         job = start(experiment.load(self.settings), self.runs_dir, self.workers)
         with show_progress(job.epochs, silent=False) as progress:
             for record in job.records():
-                loss = float(record.metrics["train_loss"].mean())
-                progress.advance(job.doing, len(record.seeds), record.epoch, loss, accuracy=None)
+                loss = {"train_loss": float(record.metrics["train_loss"].mean())}
+                progress.advance(job.doing, len(record.seeds), record.epoch, loss)
         self._made[experiment.name] = {"run": job.run.id, "seconds": perf_counter() - started}
         self._index.write_text(json.dumps(self._made, indent=2) + "\n")

@@ -57,7 +57,7 @@ class Table(Dataset):
         scale_target: whether targets that are numbers are learned with mean 0 and deviation 1. Metrics and predictions
             are in their own units all the same.
         class_weights: how much a sample of each class counts in training: `balanced` has all classes count the same
-            in sum; or a number for each label, 1 where there is none. (A label `true` stands in quotes.)
+            in sum; or a number for each label, 1 where there is none; labels such as `true` stand in quotes.
         max_categories: how many categories a column may have, and how many classes the target.
         target_values: the targets of a class that is absent and of one that is present, in this order.
         separator: what stands between the fields of a CSV file; told from the file by default.

@@ -19,6 +19,7 @@ _TICKS_AND_NAME, _GAP, _SCALE, _SCALE_LABELS = 0.5, 0.2, 0.2, 0.8
 
 _SHADES = "Blues"  # from light to dark: it holds for any colour vision, and in grey
 _WHITE_FROM = 0.55  # numbers on shares from here on are white
+_NEVER = "0"  # in no round: without a decimal, and without a deviation
 _NO_SAMPLES = "0.8"
 _NO_SAMPLES_SIGN: Style = {"linestyle": "", "marker": "s", "color": _NO_SAMPLES, "markersize": 8.0}
 
@@ -82,13 +83,16 @@ def _numbers(mean: NDArray[Any], std: NDArray[Any] | None, cell: float) -> tuple
     if std is None:
         counts = [[f"{value:,.0f}" for value in row] for row in mean.tolist()]
         return (counts, "numbers: samples") if _cells_hold(counts, cell) else ([], "")
-    means = [[_rounded(value) for value in row] for row in mean.tolist()]
+    means = [[_rounded(value) if value else _NEVER for value in row] for row in mean.tolist()]
     if not _cells_hold(means, cell):
         return [], "mean over rounds"
     deviations = [[f"± {_rounded(value)}" for value in row] for row in std.tolist()]
     if not _cells_hold(deviations, cell):  # which are wider than two lines are high
         return means, "numbers: samples, mean over rounds"
-    both = [[f"{a}\n{b}" for a, b in zip(*rows, strict=True)] for rows in zip(means, deviations, strict=True)]
+    both = [
+        [count if count == _NEVER else f"{count}\n{deviation}" for count, deviation in zip(*rows, strict=True)]
+        for rows in zip(means, deviations, strict=True)
+    ]
     return both, "numbers: samples, mean and deviation over rounds"
 
 

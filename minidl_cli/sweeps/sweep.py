@@ -126,7 +126,7 @@ def start(
         return _RoundsJob(planned, Run.create(runs_dir, config.name, planned.files()))
     found = variants(config)
     all_planned = _plan_variants(found, workers, chunk)
-    kinds = ", or ".join(dict.fromkeys(planned.steps for planned in all_planned))
+    kinds = ", or ".join(dict.fromkeys(str(planned.step) for planned in all_planned))
     data = {name: of for planned in all_planned for name, of in planned.data.items()}
     files = _files(config, max(planned.plan.workers for planned in all_planned), kinds, data)
     for variant, planned in zip(found, all_planned, strict=True):
@@ -162,9 +162,8 @@ class _Planned:
 
     def __init__(self, config: Config, workers: int | None, chunk: int | None):
         self.config, self.task = config, build(config)
-        step = compiled_step(config)
-        self.steps = str(step)
-        self.plan = plan(self.task, workers, chunk, is_compiled=isinstance(step, CompiledStep))
+        self.step = compiled_step(config)
+        self.plan = plan(self.task, workers, chunk, is_compiled=isinstance(self.step, CompiledStep))
         self.data = identify(self.task.dataset.files())
         self._check_memory()
         self._check_shapes()
@@ -173,7 +172,7 @@ class _Planned:
     def files(self) -> dict[str, str]:
         """Return the first files of the run folder."""
         columns = {"columns.json": _json(self.task.dataset.columns.as_dict())}
-        return _files(self.config, self.plan.workers, self.steps, self.data) | columns
+        return _files(self.config, self.plan.workers, str(self.step), self.data) | columns
 
     def _check_memory(self) -> None:
         config, training = self.config, self.plan.memory(self.task).total
@@ -204,7 +203,7 @@ class _RoundsJob:
 
     def __init__(self, planned: _Planned, run: Run):
         self._config, self._task, self._plan, self.run = planned.config, planned.task, planned.plan, run
-        self._steps = planned.steps
+        self._step = planned.step
         rounds = len(self._config.seeds)
         self.epochs = rounds * self._config.training.epochs
         self.doing = f"{rounds} round{'s' * (rounds > 1)}"
@@ -247,8 +246,8 @@ class _RoundsJob:
 
     def _settled(self) -> Config:
         """Return the config with it settled who takes the steps: one and the same for all rounds."""
-        steps = compile_ahead(self._config)
-        if steps == self._steps:
+        steps = compile_ahead(self._config, self._step)
+        if steps == str(self._step):
             return self._config
         warnings.warn(f"the steps could not be compiled; they are those of {steps}", MinidlWarning, stacklevel=2)
         self.run.write_json("environment.json", self.run.environment() | {"steps": steps})

@@ -314,15 +314,14 @@ def _without(config: Config, error: CompilationError) -> str:
     return f"PyTorch's operations ({error})"
 
 
-def compile_ahead(config: Config) -> str:
-    """Compile the steps of a config, if there is something to compile, and return who takes the steps.
+def compile_ahead(config: Config, step: CompiledStep | str) -> str:
+    """Compile what `compiled_step` returned, if there is something to compile, and return who takes the steps.
 
     Other processes find the compiled steps in the cache then.
 
     Raises:
         InputError: the config asks for a compiled step, and there is none.
     """
-    step = compiled_step(config)
     if isinstance(step, CompiledStep):
         try:
             step.library  # noqa: B018

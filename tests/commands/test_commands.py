@@ -40,11 +40,15 @@ def test_help_of_a_verb_has_examples_and_fits_a_terminal(minidl, verb):
 
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("check", "compare")])
 def test_every_verb_answers_in_json(minidl, small_file, trained, verb):
+    Path("new.csv").write_text("x1,x2\n0.5,0.5\n0,1\n")
     arguments = {
         "train": [small_file],
         "sweep": [small_file, "--rounds", "2", "--workers", "1"],
         "show": [small_file],
         "eval": [trained],
+        "predict": [trained, "--data", "new.csv"],
+        "export": [trained, "--to", "torch"],
+        "init": ["--template", "disc"],
         "inspect": [trained],
         "runs": [],
         "schema": [],
@@ -64,7 +68,7 @@ class TestTrain:
         assert re.search(r"^test +0\.\d{4} +0\.\d{4}$", outcome.out, re.MULTILINE)
         (run,) = Path("runs").iterdir()
         assert f"next: minidl eval {run}" in outcome.out
-        assert "figures: curves.png, data.png, decision.png" in outcome.out
+        assert "figures: confusion.png, curves.png, data.png, decision.png" in outcome.out
         assert outcome.err.splitlines()[-1].startswith("100%  1 round  epoch 3  train loss 0.")
 
     def test_quiet_prints_the_path_only(self, minidl, small_file):

@@ -29,7 +29,7 @@ def untrained(minidl, small_file):
 
 def test_run_folder_is_complete(untrained):
     run = untrained()
-    assert {path.name for path in run.glob("*.png")} == {"curves.png", "data.png", "decision.png"}
+    assert {path.name for path in run.glob("*.png")} == {"confusion.png", "curves.png", "data.png", "decision.png"}
     assert (run / "metrics.csv").read_text().count("\n") == 1
     assert (run / "curves.csv").read_text().count("\n") == 1
     (row,) = rows(run / "rounds.csv")

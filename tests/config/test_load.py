@@ -246,8 +246,8 @@ MISTAKES = [
     (
         "training: {epochs: 1, batch_size: 1, early_stopping: {monitor: test_loss}}",
         64,
-        "training.early_stopping.monitor: must be 'validation_loss', 'validation_mse' or 'validation_accuracy', "
-        "not the text 'test_loss'",
+        "training.early_stopping.monitor: must be 'validation_loss', 'validation_mse', 'validation_mae' or "
+        "'validation_accuracy', not the text 'test_loss'",
     ),
     (
         "training: {epochs: 1, batch_size: 1, early_stopping: 3}",

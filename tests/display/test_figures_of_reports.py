@@ -36,11 +36,12 @@ def test_the_numbers_of_one_round_are_written_on_their_shares_of_the_true_class(
 
 
 def test_several_rounds_have_means_and_deviations(drawn):
-    std = np.array([[1.25, 0.5, 0], [2, 3, 0], [0, 0.1, 123.4]])
-    figure = drawn(draw_confusion, "rounds", ["a", "b", "c"], COUNTS + 0.25, std)
-    found = numbers(figure)
-    assert found[0, 0] == "90.2\n± 1.2"
-    assert found[2, 2] == "1.2\n± 123"
+    std = np.array([[1.25, 0, 0], [2, 3, 0.04], [0, 0.1, 123.4]])
+    mean = np.array([[90.2, 10, 0], [5, 1234.5, 0.04], [0, 2, 1.25]])
+    figure = drawn(draw_confusion, "rounds", ["a", "b", "c"], mean, std)
+    expected = [["90.2\n± 1.2", "10.0\n± 0.0", "0"], ["5.0\n± 2.0", "1,234\n± 3.0", "0.0\n± 0.0"]]
+    expected.append(["0", "2.0\n± 0.1", "1.2\n± 123"])
+    assert numbers(figure) == dict(np.ndenumerate(np.array(expected)))
     assert captions(figure) == ["numbers: samples, mean and deviation over rounds"]
     assert_tidy(figure)
 

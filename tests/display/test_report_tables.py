@@ -94,15 +94,6 @@ def test_reports_of_numbers_fit_a_terminal(terminal, capsys, scale):
     assert max(map(len, metrics + targets)) <= 80
 
 
-@pytest.mark.parametrize(
-    ("value", "written"),
-    [(0.012345, "0.0123"), (1.23456, "1.2346"), (-12.3456, "-12.346"), (123456.7, "123,457"), (1.5e7, "1.50e+07")],
-)
-def test_errors_have_five_digits(capsys, value, written):
-    print_report("test", {"metrics": over_rounds(["rmse", "mae", "r2"], [value])})
-    assert capsys.readouterr().out.split()[-1] == written
-
-
 def test_a_single_target_has_no_table_of_its_own(capsys):
     print_report("test", {"metrics": over_rounds(["rmse", "mae", "r2"], [0.5])})
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
