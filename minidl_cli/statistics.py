@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -92,21 +93,27 @@ def _interquartile_mean(ordered: Sequence[float]) -> float:
 
 
 def _resampled_interquartile_means(ordered: Sequence[float]) -> list[float]:
-    """Return the interquartile means of samples drawn with replacement from the rounds (Efron 1979).
+    """Return the interquartile means of samples drawn with replacement from the rounds (Efron 1979)."""
+    middle = _middle_places(len(ordered))
+    means = (np.array(ordered)[middle] / middle.shape[1]).sum(axis=1)
+    # Rounding may carry the mean of values that are all the same beyond them.
+    return [float(mean) for mean in np.clip(means, ordered[0], ordered[-1])]
 
-    For every metric of so many rounds the same rounds are drawn.
+
+@lru_cache(maxsize=1)
+def _middle_places(rounds: int) -> NDArray[np.int64]:
+    """Return which of the ordered rounds are the middle half of each sample, `[samples, half]`.
+
+    For every metric of so many rounds they are the same.
     """
     import torch
 
     from .randomness import generator
 
-    n, cut = len(ordered), len(ordered) // 4
-    drawn = torch.randint(n, (RESAMPLES, n), generator=generator(0, "bootstrap")).numpy()
-    # Places among the ordered rounds: to sort them is to sort the values, and takes less time.
-    middle = np.sort(drawn)[:, cut : n - cut]
-    means = (np.array(ordered)[middle] / (n - 2 * cut)).sum(axis=1)
-    # Rounding may carry the mean of values that are all the same beyond them.
-    return [float(mean) for mean in np.clip(means, ordered[0], ordered[-1])]
+    drawn = torch.randint(rounds, (RESAMPLES, rounds), generator=generator(0, "bootstrap")).numpy()
+    cut = rounds // 4
+    # To sort places among the ordered rounds is to sort their values, and takes less time.
+    return np.sort(drawn)[:, cut : rounds - cut]
 
 
 def student_t_quantile(share: float, degrees: float) -> float:
