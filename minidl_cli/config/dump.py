@@ -1,5 +1,6 @@
 """Writing a config, so that reading it gives the same values back."""
 
+import math
 import re
 from typing import Any
 
@@ -26,3 +27,11 @@ _Dumper.add_representer(str, _represent_text)
 def to_yaml(value: Any) -> str:
     """Return the YAML text of plain data (mappings, lists, text, numbers), innermost collections on one line."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
+
+
+def inline(value: Any) -> str:
+    """Return the YAML text of plain data on one line, as it stands behind a key or in a list."""
+    text = yaml.dump(
+        [value], Dumper=_Dumper, sort_keys=False, default_flow_style=True, width=math.inf, allow_unicode=True
+    )
+    return text.strip().removeprefix("[").removesuffix("]")

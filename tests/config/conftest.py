@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 from annotated_types import Ge, Gt, Le, Lt
 from hypothesis import strategies as st
+from pydantic import AfterValidator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
@@ -132,14 +133,23 @@ def _plain_values(hint: Any, metadata: Any = ()) -> st.SearchStrategy[Any]:
         return st.one_of(*map(_plain_values, arguments))
     if origin is Literal:
         return st.sampled_from(arguments)
+    if origin is tuple and arguments[-1] is Ellipsis:
+        return st.lists(_plain_values(arguments[0]), min_size=1, max_size=3, unique=True)
     if origin is tuple:
         return st.tuples(*map(_plain_values, arguments)).map(list)
     if origin is dict:
         return st.dictionaries(*map(_plain_values, arguments), min_size=1, max_size=3)
+    if hint is str:
+        return st.text("aZ09_ #:'é-", min_size=1, max_size=5).map(_prefix_of(metadata).__add__)
     if hint in (int, float):
         numbers = _numbers_between(*_bounds(metadata), hint)
         return numbers.filter(lambda number: all(_allows(mark, number) for mark in metadata))
     return st.from_type(hint)
+
+
+def _prefix_of(metadata: Any) -> str:
+    """What text begins with: the path of a data file is absolute, so that it stays as it is."""
+    return "/" if any(isinstance(mark, AfterValidator) for mark in metadata) else ""
 
 
 def _numbers_between(low: float, high: float, kind: type) -> st.SearchStrategy[float]:

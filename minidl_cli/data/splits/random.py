@@ -35,7 +35,7 @@ class Random(Split):
         dealt: dict[str, list[Tensor]] = {name: [] for name in PARTS}
         for index, (name, rows) in enumerate(groups.items()):
             test, validation = taken["test"][index], taken["validation"][index]
-            if test + validation >= len(rows):
+            if 0 < len(rows) <= test + validation:
                 raise ValueError(f"no row{name} is left for training, of {len(rows)}; take smaller shares")
             order = rows[torch.randperm(len(rows), generator=numbers)]
             dealt["test"].append(order[:test])

@@ -3,7 +3,7 @@
 import codecs
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -46,11 +46,11 @@ class CsvFile(TableFile):
     ):
         self.name = name
         self._source = _in_utf8(source, name)
-        self._separator = ""
+        self._separator = str(separator or "")
+        self._separator = separator or _told_separator([record for _, record in islice(self._records(), _FEW)])
         self._first_line = next(self._records(), (0, b""))[0]
         if not self._first_line:
             raise InputError(f"{name}: is empty; its first line should hold the names of the columns")
-        self._separator = separator or self._told_separator()
         sample = self._sample()
         self.header = [(field or "").strip() for field in sample.row(0)]
         self._check_header()
@@ -82,15 +82,6 @@ class CsvFile(TableFile):
 
     def place(self, row: int) -> str:
         return f"line {next(islice(self._records(), row + 1, None))[0]}"
-
-    def _told_separator(self) -> Separator:
-        """Return the separator that divides all of the first records into as many fields; else the most frequent."""
-        records = [record for _, record in islice(self._records(), _FEW)]
-        widths = {each: Counter(_width(record, each) for record in records) for each in _SEPARATORS}
-        for separator, counts in widths.items():
-            if len(counts) == 1 and 1 not in counts:
-                return separator
-        return max(widths, key=lambda each: sum(width * count for width, count in widths[each].items()))
 
     def _sample(self) -> pl.DataFrame:
         """Return the first records as text, the header as the first row."""
@@ -192,6 +183,15 @@ class CsvFile(TableFile):
                     first, record = number + 1, []
             if record:
                 yield first, b"".join(record)
+
+
+def _told_separator(records: Sequence[bytes]) -> Separator:
+    """Return the separator that divides all records into as many fields; else the one that is there most often."""
+    widths = {each: Counter(_width(record, each) for record in records) for each in _SEPARATORS}
+    for separator, counts in widths.items():
+        if len(counts) == 1 and 1 not in counts:
+            return separator
+    return max(widths, key=lambda each: sum(width * count for width, count in widths[each].items()))
 
 
 def _doubtful(
