@@ -5,7 +5,7 @@ PIP_FLAGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint bench reports clean
+.PHONY: help train test lint bench reports shipped clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -26,6 +26,9 @@ bench: .venv/bench  ## measure the speed beside PyTorch, JAX and scikit-learn, w
 
 reports: .venv/installed  ## train the experiments of the five reports, and write docs/reports.md
 	$(BIN)/python -m benchmarks.reports
+
+shipped: .venv/bench  ## hold the configs of the shipped tables beside scikit-learn
+	$(BIN)/python -m benchmarks.shipped
 
 clean:  ## remove the virtual environment and caches; runs are kept
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,6 +6,7 @@ Worker processes import the main module anew, and with it this one, so that they
 import torch
 
 from minidl_cli.cli import main
+from minidl_cli.data.columns import Column, Columns
 from minidl_cli.data.dataset import Dataset, Part
 from minidl_cli.registry import ComponentType
 from minidl_cli.training.build import registry
@@ -16,7 +17,7 @@ from .digits import TEST, TRAIN, read_digits
 class Digits(Dataset):
     """The 8×8 images of digits that come with scikit-learn, split by the seed."""
 
-    features, classes = 64, 10
+    columns = Columns(tuple(Column(f"pixel_{place}") for place in range(64)), ("digit",), tuple(range(10)))
     sizes = {"train": TRAIN, "test": TEST}  # noqa: RUF012
 
     def draw(self, seed: int) -> dict[str, Part]:
