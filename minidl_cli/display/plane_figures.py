@@ -1,6 +1,6 @@
 """Figures of points in a plane: a data set, predictions right and wrong, and what a network makes of the plane."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 from numpy.typing import NDArray
 
-from .sheet import SIZE, Entry, Grid, Sheet, Style, head_panel, label_axes, open_sheet, usable, write_note
+from .sheet import LITERAL, SIZE, Entry, Grid, Sheet, Style, fit, head_panel, label_axes, open_sheet, usable, write_note
 
 MOST_POINTS = 2_000  # of a panel: more would hide each other, and the plane behind them
 
@@ -26,6 +26,7 @@ _RIGHT: Style = {"linestyle": "", "marker": "+", "color": "#0072B2", "markersize
 _WRONG = _POINT | {"marker": "o", "color": "#D55E00", "markersize": 6.0}
 
 _AXIS_LABELS = ("x1", "x2")
+_CLASS_NAMES = ("class 0", "class 1")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def draw_decision(
     labels: NDArray[Any],
     correct: NDArray[Any],
     axis_labels: tuple[str, str] = _AXIS_LABELS,
+    class_names: tuple[str, str] = _CLASS_NAMES,
 ) -> None:
     """Draw the prediction over the plane, the learned and the true border, and the points right and wrong.
 
@@ -83,7 +85,7 @@ def draw_decision(
     scores = np.ma.masked_invalid(prediction)
     crosses = bool(scores.count()) and bool(scores.min() < levels[1] < scores.max())
     correct = np.asarray(correct, dtype=bool)
-    names = ["class 0, right", "class 1, right", "wrong"]
+    names = [*(f"{name}, right" for name in class_names), "wrong"]
     groups = [_Group(_CLASSES[label], correct & (labels == label)) for label in (0, 1)]
     groups.append(_Group(_WRONG_CLASS, ~correct))  # last, so that they lie on top
 
@@ -101,7 +103,8 @@ def draw_decision(
     sheet = open_sheet(title, grid, entries, _cut_caption([points]))
     axes = sheet.panel(0)
     label_axes(axes, *axis_labels)
-    _draw_plane(axes, sheet.axes(left=left + width + 0.15, width=0.2, height=height), x, y, scores, levels)
+    scale = sheet.axes(left=left + width + 0.15, width=0.2, height=height)
+    _draw_plane(axes, scale, x, y, scores, dict(zip(levels, (class_names[0], "border", class_names[1]), strict=True)))
     learned: list[NDArray[Any]] = []
     if crosses:
         line = {"colors": _LEARNED["color"], "linewidths": _LEARNED["linewidth"]}
@@ -122,6 +125,7 @@ def draw_dataset(
     *,
     border: Sequence[NDArray[Any]] = (),
     axis_labels: tuple[str, str] = _AXIS_LABELS,
+    class_names: tuple[str, str] = _CLASS_NAMES,
 ) -> None:
     """Draw the points of the parts of a data set side by side, by class, with the true border.
 
@@ -134,7 +138,7 @@ def draw_dataset(
     entries = []
     for label, style in enumerate(_CLASSES):
         counts = [f"{np.sum(part.labels == label):,} {part.label}" for part in parts]
-        entries.append(Entry(style, f"class {label}: {', '.join(counts)}"))
+        entries.append(Entry(style, f"{class_names[label]}: {', '.join(counts)}"))
     headings = [(part.label, f"{len(part.points):,} points") for part in parts]
     points = [part.points for part in parts]
     sheet = _draw_panels(title, entries, headings, points, panels, border, axis_labels)
@@ -216,12 +220,12 @@ def _draw_plane(
     x: NDArray[Any],
     y: NDArray[Any],
     scores: np.ma.MaskedArray[Any, Any],
-    levels: tuple[float, float, float],
+    meanings: Mapping[float, str],
 ) -> None:
-    """Colour the plane by `scores` [ny, nx] and explain the colours in `scale_axes`."""
-    low, border, high = sorted(levels)
+    """Colour the plane by `scores` [ny, nx] and explain the colours in `scale_axes`: what each level means."""
+    low, border, high = sorted(meanings)
     # Where scores fall from class 0 to class 1, each class keeps its colour.
-    colours = LinearSegmentedColormap.from_list("plane", _PLANE if levels[0] == low else _PLANE[::-1])
+    colours = LinearSegmentedColormap.from_list("plane", _PLANE if next(iter(meanings)) == low else _PLANE[::-1])
     norm = TwoSlopeNorm(border, low, high)
     axes.set_facecolor(_UNKNOWN)
     mesh = axes.pcolormesh(x, y, scores, cmap=colours, norm=norm, shading="nearest")
@@ -230,8 +234,8 @@ def _draw_plane(
     figure = axes.get_figure(root=True)
     assert figure is not None
     scale = figure.colorbar(mesh, cax=scale_axes, extend=extend)
-    meanings = zip(levels, ("class 0", "border", "class 1"), strict=True)
-    scale.set_ticks(list(levels), labels=[f"{level:g}\n{meaning}" for level, meaning in meanings])
+    ticks = [f"{level:g}\n{fit(meaning, inches=1.0)}" for level, meaning in meanings.items()]
+    scale.set_ticks(list(meanings), labels=ticks, **LITERAL)
     scale.minorticks_off()
     scale.set_label("predicted score", size=SIZE)
 

@@ -119,6 +119,13 @@ def axis_labels(columns: Columns) -> tuple[str, str]:
     return x.name, y.name
 
 
+def class_names(columns: Columns) -> tuple[str, str]:
+    """Return what the two classes of a plane are called."""
+    assert columns.classes is not None
+    one, other = (label if isinstance(label, str) else f"class {label}" for label in columns.classes)
+    return one, other
+
+
 def draw_data(path: Path, task: Task, seed: int) -> None:
     """Draw the samples of a round, part by part."""
     parts = []
@@ -126,8 +133,9 @@ def draw_data(path: Path, task: Task, seed: int) -> None:
         points, targets = _points(samples)
         parts.append(figures.Part(name, points.numpy(), _is_class_one(targets, task).long().numpy()))
     which = f", seed {seed}" if task.config.data_seed == "round" else ""
-    title, labels = f"{task.config.name}: the data{which}", axis_labels(task.dataset.columns)
-    figures.draw_dataset(path, title, parts, border=_border(task), axis_labels=labels)
+    title, columns = f"{task.config.name}: the data{which}", task.dataset.columns
+    labels, names = axis_labels(columns), class_names(columns)
+    figures.draw_dataset(path, title, parts, border=_border(task), axis_labels=labels, class_names=names)
 
 
 def _points(samples: Samples) -> tuple[Tensor, Tensor]:
@@ -174,6 +182,7 @@ def _draw_decision(path: Path, title: str, task: Task, network: Sequential, seed
         labels=_is_class_one(targets, task).long().numpy(),
         correct=predictions_on_test(task, network, seed, "").correct,
         axis_labels=axis_labels(task.dataset.columns),
+        class_names=class_names(task.dataset.columns),
     )
 
 
