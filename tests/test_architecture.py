@@ -21,6 +21,7 @@ FLOORS = {
     "sweeps": 5,
     "reference": 5,
     "exporting": 5,
+    "drafting": 5,
     "training": 4,
     "config": 3,
     "data": 3,

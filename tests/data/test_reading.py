@@ -254,7 +254,7 @@ def test_separator_and_decimal_mark_may_be_said() -> None:
             b"PK\x03\x04...",
             "t.csv: is an Excel workbook or a ZIP archive; save the sheet as CSV, or unpack the archive",
         ),
-        (gzip.compress(b"a,b\n"), "t.csv: is compressed; unpack it with gunzip"),
+        (gzip.compress(b"a,b\n", mtime=0), "t.csv: is compressed; unpack it with gunzip"),
         (b"PAR1 and no more", "t.csv: cannot be read as Parquet: "),
     ],
 )

@@ -120,7 +120,6 @@ def test_shares_leave_rows_for_training(kind: type[Random]) -> None:
         (Stratified(0.1), [2, 2], "0.1 of 4 rows are none for test; take a larger share"),
         (Stratified(0.6), [1, 10], "no row of class 'k0' is left for training, of 1; take smaller shares"),
     ],
-    ids=str,
 )
 def test_a_part_that_gets_no_rows_is_an_error(split: Split, sizes: list[int], problem: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011
