@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -79,6 +80,10 @@ class Dataset(ABC):
     def files(self) -> Sequence[Path]:
         """Return the files that the samples come from."""
         return []
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Have this process take files for what was read of them while the context is open, even if they change."""
+        return nullcontext()
 
     def hand_over(self, connection: Connection, process: int) -> None:
         """Send what was read of files to another process, so that it need not read them: nothing by default.

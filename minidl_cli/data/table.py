@@ -1,6 +1,7 @@
 """A table of one's own: a CSV or Parquet file."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -150,6 +151,16 @@ class Table(Dataset):
 
     def files(self) -> Sequence[Path]:
         return [self.file, *([self.test_file] if self.test_file else [])]
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        from .tables.preparing import keep, let_go
+
+        keep(self._recipe(), self._prepared)
+        try:
+            yield
+        finally:
+            let_go()
 
     def hand_over(self, connection: Connection, process: int) -> None:
         from .tables.sharing import Shared

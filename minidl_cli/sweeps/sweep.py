@@ -228,7 +228,10 @@ class _RoundsJob:
         seeds, options = self._config.seeds, self._config.training
         rounds: dict[int, Round] = {}
         try:
-            with MetricsLog(self.run.metrics_path, seeds, options.logged_epochs(), self._task.metrics) as log:
+            with (
+                self._task.dataset.hold(),
+                MetricsLog(self.run.metrics_path, seeds, options.logged_epochs(), self._task.metrics) as log,
+            ):
                 for event in workers.train(config, self._plan, self._task.dataset):
                     if isinstance(event, Round):
                         rounds[event.seed] = event

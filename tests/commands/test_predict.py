@@ -40,7 +40,9 @@ def runs(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     pl.DataFrame(table(ROWS, seed=0)).write_csv(folder / "train.csv")
     configs = {"classes": CONFIG, "numbers": CONFIG.replace("kind", "u").replace("linear: 3", "linear: 1")}
-    configs["numbers"] = configs["numbers"].replace("cross_entropy", "mse").replace("mean}", "mean, scale_target: true}")
+    configs["numbers"] = (
+        configs["numbers"].replace("cross_entropy", "mse").replace("mean}", "mean, scale_target: true}")
+    )
     for name, text in configs.items():
         (folder / f"{name}.yaml").write_text(text)
         run = sweep(load_config(folder / f"{name}.yaml", ["sweep.rounds=3"]), runs_dir=folder)
@@ -271,8 +273,9 @@ def test_networks_of_drawn_data_predict_too(minidl, small_file, tmp_path):
     assert found.height == 2
 
 
-def test_workers_need_not_read_the_file(runs, tmp_path, monkeypatch):
-    """They map what the first process has read: training goes on where the file has been taken away since."""
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_file_is_read_once(runs, tmp_path, workers):
+    """Training goes on where it has been taken away since: workers map what the first process has read."""
     from minidl_cli import load_config
     from minidl_cli.sweeps import sweep as sweeping
 
@@ -280,7 +283,7 @@ def test_workers_need_not_read_the_file(runs, tmp_path, monkeypatch):
     (tmp_path / "c.yaml").write_text(CONFIG)
     config = load_config(tmp_path / "c.yaml", ["sweep.rounds=3"])
     alone = sweeping.sweep(config, runs_dir=tmp_path / "runs", workers=1)
-    job = sweeping.start(config, tmp_path / "runs", workers=2)
+    job = sweeping.start(config, tmp_path / "runs", workers=workers)
     (tmp_path / "train.csv").unlink()
     for _ in job.records():
         pass

@@ -92,18 +92,23 @@ def prepare(recipe: Recipe) -> Prepared:
     Raises:
         InputError: a file, or something in it, is wrong.
     """
-    if recipe in _handed_over:
-        return _handed_over[recipe]
+    if recipe in _kept:
+        return _kept[recipe]
     return _prepare(recipe, tuple(_stamp(path) for path in recipe.files))
 
 
 def keep(recipe: Recipe, prepared: Prepared) -> None:
-    """Have this process take over what another has made of files, which it will not look at itself."""
-    _handed_over.clear()  # nobody goes back to the one before
-    _handed_over[recipe] = prepared
+    """Have this process take files for what was made of them, by itself or by another, and not look at them again."""
+    let_go()  # nobody goes back to the one before
+    _kept[recipe] = prepared
 
 
-_handed_over: dict[Recipe, Prepared] = {}
+def let_go() -> None:
+    """Look at files again."""
+    _kept.clear()
+
+
+_kept: dict[Recipe, Prepared] = {}
 
 
 def told_task(target: pl.Series) -> Task:
