@@ -11,6 +11,10 @@ from ..metrics import METRICS, title
 from .text import number, printable, readable
 
 
+# Of longer lists only the first are named.
+MOST_NAMED = 10
+
+
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, gap: int = 2) -> None:
     """Print a table to standard output.
 
@@ -131,7 +135,9 @@ def _argument(name: str, about: Mapping[str, Any]) -> str:
 
 def print_outline(outline: Mapping[str, Any]) -> None:
     """Print the layers of a config and the memory that its rounds take, as `sweeps.outline` describes them."""
-    _console().print(printable(f"data: {brief(outline['data'])}\n"))
+    _console().print(printable(f"data: {brief(_said(outline['data']))}"))
+    _console().print(f"parts: {', '.join(f'{name} {size:,}' for name, size in outline['parts'].items())}")
+    _console().print(printable(f"predicts: {_predicted(**outline['predicts'])}\n"))
     rows = [["", "inputs", str(outline["inputs"]), ""]]
     for index, layer in enumerate(outline["layers"]):
         shapes = " + ".join(" x ".join(map(str, shape)) for shape in layer["parameters"].values())
@@ -152,6 +158,21 @@ def print_outline(outline: Mapping[str, Any]) -> None:
     _console().print(f"        ({parts}; PyTorch itself takes about 0.3 GB for each process)")
     if labels := outline["variants"]:
         _console().print(printable(f"variants: {len(labels)}, each with all rounds: {'; '.join(labels)}"))
+
+
+def _said(component: Any) -> Any:
+    """Return a component without the arguments that are null, or empty: they say nothing."""
+    if not isinstance(component, Mapping):
+        return component
+    ((name, arguments),) = component.items()
+    return {name: {key: value for key, value in arguments.items() if value not in (None, [], ())}}
+
+
+def _predicted(targets: Sequence[str], classes: Sequence[Any] = ()) -> str:
+    if not classes:
+        return f"{', '.join(targets)} (numbers)" if len(targets) > 1 else f"{targets[0]} (a number)"
+    named = ", ".join(map(str, classes[:MOST_NAMED])) + (", …" if len(classes) > MOST_NAMED else "")
+    return f"{targets[0]} ({len(classes)} classes: {named})"
 
 
 def brief(value: Any) -> str:

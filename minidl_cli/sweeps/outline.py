@@ -14,7 +14,8 @@ def outline(config: Config) -> dict[str, Any]:
     """Return the layers of a config with output shapes and parameters, and the memory that its rounds take.
 
     Returns:
-        `name`, `data`, `inputs`, `layers` (each with `layer`, `arguments`, `outputs`, `parameters`: shapes by
+        `name`, `data`, `parts` (the number of samples of each), `predicts` (the names of the `targets`, and the
+        `classes`, if it is classes), `inputs`, `layers` (each with `layer`, `arguments`, `outputs`, `parameters`: shapes by
         name, `count`), `loss`, `optimizer`, `schedule`, `parameters` (all of one round), `rounds`, `variants` (their
         labels, if the config varies anything), `steps` (who takes them), and `memory`: `workers`,
         `rounds_per_stack`, and the bytes of `vectors`, `activations`, `samples` and their `total` while all workers
@@ -24,6 +25,7 @@ def outline(config: Config) -> dict[str, Any]:
         InputError: the layers do not fit each other or the data.
     """
     task, step = build(config), compiled_step(config)
+    columns = task.dataset.columns
     planned = plan(task, is_compiled=isinstance(step, CompiledStep))
     memory = planned.memory(task)
     layers = []
@@ -34,6 +36,9 @@ def outline(config: Config) -> dict[str, Any]:
     return {
         "name": config.name,
         "data": config.data.spelled_out(),
+        "parts": task.sizes,
+        "predicts": {"targets": list(columns.targets)}
+        | ({"classes": list(columns.classes)} if columns.classes else {}),
         "inputs": task.network.widths[0],
         "layers": layers,
         "loss": config.loss.spelled_out(),
