@@ -48,14 +48,19 @@ def identify(files: Iterable[Path]) -> dict[str, dict[str, Any]]:
     found = {}
     for path in files:
         try:
-            with path.open("rb") as file:
-                found[str(path)] = {
-                    "bytes": path.stat().st_size,
-                    "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
-                }
+            status = path.stat()
+            digest = _digest(path, status.st_mtime_ns, status.st_size)
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        found[str(path)] = {"bytes": status.st_size, "sha256": digest}
     return found
+
+
+@cache
+def _digest(path: Path, changed: int, size: int) -> str:
+    """Return the SHA-256 of a file: once for every time that it was changed, as many variants may ask for it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _cpu() -> str:

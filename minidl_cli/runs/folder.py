@@ -180,6 +180,18 @@ class Run:
         content: dict[str, Any] = self._read_json("environment.json")
         return content
 
+    def data_files(self) -> dict[str, str]:
+        """Return the SHA-256 of each data file that the run was trained on, by its path, as far as that is known.
+
+        Raises:
+            InputError: `environment.json` cannot be read, or is damaged.
+        """
+        try:
+            return {str(path): str(file["sha256"]) for path, file in self.environment().get("data", {}).items()}
+        except (AttributeError, KeyError, TypeError) as error:
+            problem = "does not say which files the run was trained on"
+            raise InputError(f"{self.path / 'environment.json'}: {problem}") from error
+
     def columns(self) -> dict[str, Any]:
         """Return the content of `columns.json`: what the network takes and gives."""
         content: dict[str, Any] = self._read_json("columns.json")

@@ -91,17 +91,8 @@ class Side:
 
     @cached_property
     def contents(self) -> dict[str, str]:
-        """The SHA-256 of each data file that the run was trained on, by its path, as far as that is known.
-
-        Raises:
-            InputError: `environment.json` cannot be read.
-        """
-        environment = self.run.environment()
-        try:
-            return {path: str(file["sha256"]) for path, file in environment.get("data", {}).items()}
-        except (AttributeError, KeyError, TypeError) as error:
-            problem = "does not say which files the run was trained on"
-            raise InputError(f"{self.run.path / 'environment.json'}: {problem}") from error
+        """What `Run.data_files` returns."""
+        return self.run.data_files()
 
     @cached_property
     def finished(self) -> list[RoundRow]:

@@ -154,7 +154,7 @@ def _files(config: Config, workers: int, steps: str, data: Mapping[str, Any]) ->
 
 
 def _json(content: Any) -> str:
-    return json.dumps(content, indent=2) + "\n"
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
 class _Planned:
@@ -162,10 +162,11 @@ class _Planned:
 
     def __init__(self, config: Config, workers: int | None, chunk: int | None):
         self.config, self.task = config, build(config)
-        self.step = compiled_step(config)
+        self.step = compiled_step(config, self.task.dataset)
         self.plan = plan(self.task, workers, chunk, is_compiled=isinstance(self.step, CompiledStep))
         self.data = identify(self.task.dataset.files())
         self._check_memory()
+        self.task.fit(config.seeds)  # what cannot be fitted is found before anything is trained
         self._check_shapes()
         self._warn_of_lone_batch()
 
@@ -228,10 +229,7 @@ class _RoundsJob:
         seeds, options = self._config.seeds, self._config.training
         rounds: dict[int, Round] = {}
         try:
-            with (
-                self._task.dataset.hold(),
-                MetricsLog(self.run.metrics_path, seeds, options.logged_epochs(), self._task.metrics) as log,
-            ):
+            with MetricsLog(self.run.metrics_path, seeds, options.logged_epochs(), self._task.metrics) as log:
                 for event in workers.train(config, self._plan, self._task.dataset):
                     if isinstance(event, Round):
                         rounds[event.seed] = event

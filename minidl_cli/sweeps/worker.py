@@ -10,9 +10,9 @@ def work(connection: Connection) -> None:
     """Be a worker process: train the chunks that come, until the connection ends, and end.
 
     Args:
-        connection: brings configs with chunks, and takes for each its events and then None, or else the exception that
-            came. It takes a None at the beginning, too. Before a config may come functions, which are called with the
-            connection: they bring data.
+        connection: brings datasets, each by a function that returns it when it is called with the connection, and
+            configs with chunks to train on the last one. It takes the events of a chunk and then None, or else the
+            exception that came; and a None at the beginning.
     """
     # What is imported is no garbage: to search it again and again takes a third as long as the imports.
     gc.disable()
@@ -24,12 +24,12 @@ def work(connection: Connection) -> None:
         connection.send(None)
         while True:
             message = connection.recv()
-            if callable(message):
-                message(connection)
-                continue
-            config, chunk = message
             try:
-                for event in train_chunk(config, chunk):
+                if callable(message):
+                    dataset = message(connection)
+                    continue
+                config, chunk = message
+                for event in train_chunk(config, chunk, dataset):
                     connection.send(event)
                 connection.send(None)
             except Exception as error:

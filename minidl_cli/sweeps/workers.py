@@ -68,7 +68,7 @@ class Workers:
         Args:
             config: what to train.
             plan: which rounds train together.
-            dataset: the config's. What it has read of files is handed to the processes.
+            dataset: the config's. It is handed to the processes, with what it has read of files.
 
         Raises:
             GraphError: a layer failed.
@@ -80,7 +80,7 @@ class Workers:
             yield from self._train_in_processes(config, plan, dataset)
             return
         for chunk in plan.chunks:
-            yield from train_chunk(config, chunk)
+            yield from train_chunk(config, chunk, dataset)
 
     def _train_in_processes(self, config: Config, plan: Plan, dataset: Dataset) -> Iterator[Event]:
         waiting = deque(plan.chunks)

@@ -30,6 +30,7 @@ from ..randomness import generator
 from ..registry import Registry
 from ..runs.environment import identify
 from ..runs.folder import Run
+from .exactness import single_thread
 from .measures import Judge
 from .samples import Samples
 
@@ -110,20 +111,31 @@ class Task:
     @property
     def judge(self) -> Judge:
         """How outputs are judged."""
-        middle = None if self.dataset.columns.classes is None else self.dataset.middle
-        return Judge(self.loss, self.network.preprocessing, middle)
+        return judge_of(self.loss, self.network, self.dataset.columns, self.dataset)
 
+    @single_thread()
     def samples(self, seeds: Sequence[int]) -> dict[str, Samples]:
         """Draw the data of the rounds with these seeds, as the network takes them, by the names of the parts."""
-        drawn = [self._parts(seed) for seed in self._data_seeds(seeds)]
+        data_seeds = self._data_seeds(seeds)
         if not self.dataset.is_shared:
+            drawn = [self._parts(seed) for seed in data_seeds]
             return {name: self._stacked([self._values(parts[name]) for parts in drawn]) for name in self.sizes}
-        inputs, targets = (values.unsqueeze(0) for values in self._values(drawn[0]["train"]))
-        rows = {name: torch.stack([parts[name].rows_of_all() for parts in drawn]) for name in self.sizes}
-        return {name: Samples(inputs, targets, rows[name]) for name in self.sizes}
+        # One round after the other: row numbers of many rounds take more memory than the samples.
+        rows = {name: torch.empty(len(data_seeds), size, dtype=torch.int64) for name, size in self.sizes.items()}
+        for place, seed in enumerate(data_seeds):
+            parts = self._parts(seed)
+            for name, places in rows.items():
+                places[place] = parts[name].rows_of_all()
+        inputs, targets = (values.unsqueeze(0) for values in self._values(parts["train"]))
+        return {name: Samples(inputs, targets, places) for name, places in rows.items()}
 
+    @single_thread()
     def fit(self, seeds: Sequence[int]) -> dict[str, Tensor]:
-        """Return what is fitted to the training samples of the rounds with these seeds, `[rounds, length]` each."""
+        """Return what is fitted to the training samples of the rounds with these seeds, `[rounds, length]` each.
+
+        Raises:
+            InputError: a round's training samples do not allow it.
+        """
         if not self.dataset.fitted:
             return {}
         fitted = [self.dataset.fit(self._parts(seed)["train"]) for seed in self._data_seeds(seeds)]
@@ -154,14 +166,18 @@ class Task:
         return inputs, encode(targets, self.network.widths[-1], self.dataset.target_values, self.dtype)
 
 
-def build(config: Config) -> Task:
+def build(config: Config, dataset: Dataset | None = None) -> Task:
     """Construct what a config describes.
+
+    Args:
+        config: the config.
+        dataset: its dataset, if it is there already, with what was read of files.
 
     Raises:
         InputError: the layers do not fit each other or the data; the message names the layer and its place.
     """
     _check_numbers(config)
-    make, dataset = registry().make, make_dataset(config)
+    make, dataset = registry().make, dataset or make_dataset(config)
     network = connect(config, dataset.columns, dataset.fitted)
     task = Task(
         config=config,
@@ -187,10 +203,9 @@ def build_run(run: Run) -> Task:
     Raises:
         InputError: the folder is no run, or is damaged; or a data file has changed since.
     """
-    config = load_config(run.config_path)
-    known = run.environment().get("data", {})
+    config, known = load_config(run.config_path), run.data_files()
     for path, found in identify(make_dataset(config).files()).items():
-        if known.get(path, found) != found:
+        if known.get(path, found["sha256"]) != found["sha256"]:
             raise InputError(
                 f"{path}: has changed since {run.path} was trained on it, so that its parts are not the same any more; "
                 "minidl eval --data measures the network on other files"
@@ -203,6 +218,11 @@ def make_dataset(config: Config) -> Dataset:
     dataset: Dataset = registry().make("dataset", config.data)
     dataset.dtype = getattr(torch, config.training.dtype)
     return dataset
+
+
+def judge_of(loss: Loss, network: Sequential, columns: Columns, dataset: Dataset) -> Judge:
+    """Return how the outputs of a network are judged."""
+    return Judge(loss, network.preprocessing, None if columns.classes is None else dataset.middle)
 
 
 def make_loss(config: Config) -> Loss:

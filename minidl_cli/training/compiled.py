@@ -14,6 +14,7 @@ from ..compiled.program import ALIGNMENT, Pass, Piece, Program
 from ..compiled.recording import Recording
 from ..compiled.translation import C_TYPES, LARGEST_PRODUCT, Translator
 from ..config.schema import Config
+from ..data.dataset import Dataset
 from ..errors import CompilationError, TrainingError
 from ..randomness import generator
 from ..runs.metrics import Numbers
@@ -36,6 +37,7 @@ class CompiledStep:
 
     Args:
         config: what is trained.
+        dataset: its dataset, if it is there already.
 
     Attributes:
         memory: the bytes that the programs need to work in.
@@ -46,9 +48,9 @@ class CompiledStep:
     """
 
     @single_thread()
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, dataset: Dataset | None = None):
         self._compiler = find_compiler()
-        task = build(config)
+        task = build(config, dataset)
         self.dtype = task.dtype
         self._check_size(task)
         task.network.allocate(1, task.dtype)
@@ -290,8 +292,12 @@ class CompiledTrainer(Trainer):
         return dict(zip(self.judge.names, sums.T, strict=True))
 
 
-def compiled_step(config: Config) -> CompiledStep | str:
+def compiled_step(config: Config, dataset: Dataset | None = None) -> CompiledStep | str:
     """Return the compiled step of a config, or who takes the steps instead of it.
+
+    Args:
+        config: what is trained.
+        dataset: its dataset, if it is there already.
 
     Raises:
         InputError: the config asks for a compiled step, and there is none.
@@ -303,7 +309,7 @@ def compiled_step(config: Config) -> CompiledStep | str:
     if config.training.epochs == 0:
         return "PyTorch's operations (there is nothing to train)"
     try:
-        return CompiledStep(config)
+        return CompiledStep(config, dataset)
     except CompilationError as error:
         return _without(config, error)
 
@@ -330,18 +336,23 @@ def compile_ahead(config: Config, step: CompiledStep | str) -> str:
     return str(step)
 
 
-def make_trainer(config: Config, seeds: Sequence[int]) -> Trainer:
+def make_trainer(config: Config, seeds: Sequence[int], dataset: Dataset | None = None) -> Trainer:
     """Return the trainer of the rounds with these seeds: one by compiled steps, if that is possible and asked for.
+
+    Args:
+        config: what is trained.
+        seeds: the seeds of the rounds, all different.
+        dataset: the config's dataset, if it is there already.
 
     Raises:
         InputError: the config asks for a compiled step, and there is none.
         TrainingError: the compiler fails.
     """
-    step = compiled_step(config)
+    step = compiled_step(config, dataset)
     if not isinstance(step, CompiledStep):
-        return Trainer(build(config), seeds)
+        return Trainer(build(config, dataset), seeds)
     try:
         step.library  # noqa: B018
     except CompilationError as error:
         raise TrainingError(f"the steps cannot be compiled: {error}; set training.compiled to never") from error
-    return CompiledTrainer(build(config), seeds, step)
+    return CompiledTrainer(build(config, dataset), seeds, step)

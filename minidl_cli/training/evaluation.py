@@ -140,17 +140,31 @@ def measure_rounds(
         The metrics of each round by name, such as `test_accuracy`.
     """
     measured: list[dict[str, float]] = []
-    for start in range(0, len(seeds), STACK_SIZE):
-        stack = slice(start, start + STACK_SIZE)
-        network = restore(task.network, {name: values[stack] for name, values in weights.items()})
+    for stack, network in stacks(task.network, weights, STACK_SIZE):
         metrics: dict[str, Numbers] = {}
         for name, part in task.samples(seeds[stack]).items():
             if split in (None, name):
                 metrics |= measure(network, task.judge, part, name)
-        measured += [
-            {name: float(values[index]) for name, values in metrics.items()} for index in range(network.rounds)
-        ]
+        measured += as_rounds(metrics)
     return measured
+
+
+def stacks(network: Sequential, weights: Mapping[str, Tensor], size: int) -> Iterator[tuple[slice, Sequential]]:
+    """Yield some of the rounds after the others: their places, and the network with their weights.
+
+    Args:
+        network: the connected layers, which all stacks are put into.
+        weights: the parameters and buffers of all rounds by name, each `[rounds, *shape]`.
+        size: the largest number of rounds in a stack.
+    """
+    for start in range(0, len(next(iter(weights.values()))), size):
+        stack = slice(start, start + size)
+        yield stack, restore(network, {name: values[stack] for name, values in weights.items()})
+
+
+def as_rounds(metrics: Mapping[str, Numbers]) -> list[dict[str, float]]:
+    """Return the metrics of each round, given each metric's numbers, `[rounds]`."""
+    return [dict(zip(metrics, map(float, values), strict=True)) for values in zip(*metrics.values(), strict=True)]
 
 
 def report_rounds(
@@ -175,9 +189,7 @@ def predict_rounds(task: Task, seeds: Sequence[int], weights: Mapping[str, Tenso
     """
     judge, numbers = task.judge, task.sizes[part] * task.network.widths[-1]
     size = max(1, min(STACK_SIZE, PREDICTED_NUMBERS // numbers))
-    for start in range(0, len(seeds), size):
-        stack = slice(start, start + size)
-        network = restore(task.network, {name: values[stack] for name, values in weights.items()})
+    for stack, network in stacks(task.network, weights, size):
         yield from predict_stack(network, judge, task.samples(seeds[stack])[part])
 
 

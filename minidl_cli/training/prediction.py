@@ -1,7 +1,7 @@
 """Using the rounds of a run on samples of one's own, without the data that they were trained on."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -9,27 +9,28 @@ from torch import Tensor
 
 from ..config.schema import Config
 from ..data.columns import Columns
+from ..data.dataset import Dataset
 from ..errors import InputError
 from ..nn.preprocessing import INITIAL
 from ..nn.sequential import Sequential
 from ..runs.folder import Run
 from ..statistics import Summary
-from .build import connect, load_config, make_dataset, make_loss
+from .build import connect, judge_of, load_config, make_dataset, make_loss
 from .evaluation import (
+    PREDICTED_NUMBERS,
+    STACK_SIZE,
     Weights,
+    as_rounds,
     checked_weights,
     chosen_weights,
     predict,
     predict_stack,
-    restore,
+    stacks,
     summarize_rounds,
 )
-from .measures import Judge, measure
+from .measures import EVALUATION_SIZE, Judge, measure
 from .report import Predicted, Report, describe
 from .samples import Samples
-
-# So many predicted numbers are kept at once: a hundred rounds of a large table would not fit in memory.
-BLOCK_NUMBERS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -39,22 +40,24 @@ class Predictor:
     Attributes:
         run: the run.
         config: what it was trained by.
+        dataset: what it was trained on, of which nothing is read.
         columns: what the network takes and gives.
-        seeds: the seeds of the rounds, in the order of the network's.
+        seeds: the seeds of the rounds.
         missing: how many rounds diverged or failed.
-        network: the trained rounds.
-        judge: what its outputs mean.
-        target_values: what it is to put out for a class that is absent, and for one that is present.
+        weights: the parameters and buffers of the rounds by name, each `[rounds, *shape]`.
+        network: the connected layers.
+        judge: what the network's outputs mean.
     """
 
     run: Run
     config: Config
+    dataset: Dataset
     columns: Columns
     seeds: list[int]
     missing: int
+    weights: dict[str, Tensor]
     network: Sequential
     judge: Judge
-    target_values: tuple[float, float]
 
     @classmethod
     def of(cls, run: Run | str | Path, weights: Weights | None = None, seed: int | None = None) -> "Predictor":
@@ -69,36 +72,35 @@ class Predictor:
             InputError: the folder is not a finished run, or is damaged; no round finished, or none has that seed.
         """
         run = run if isinstance(run, Run) else Run.find(str(run))
-        config = load_config(run.config_path)
-        rows = run.rounds()
+        config, rows, columns = load_config(run.config_path), run.rounds(), read_columns(run)
         places = [place for place, row in enumerate(rows) if row[1] == "finished" and seed in (None, row[0])]
         if not places:
             raise InputError(f"{run.path}: has no finished round{'' if seed is None else f' of seed {seed}'}")
-        which, columns = weights or chosen_weights(config), read_columns(run)
-        fitted = {name: values.shape[-1] for name, values in run.weights(which).items() if name in INITIAL}
-        network = connect(config, columns, fitted)
+        which, dataset = weights or chosen_weights(config), make_dataset(config)
+        network = connect(config, columns, _fitted(run, columns, run.weights(which)))
         stored = checked_weights(run, config, network, len(rows), which)
-        restore(network, {name: values[places] for name, values in stored.items()})
-        target_values = make_dataset(config).target_values
-        middle = None if columns.classes is None else sum(target_values) / 2
-        judge = Judge(make_loss(config), network.preprocessing, middle)
-        seeds, missing = [rows[place][0] for place in places], sum(status != "finished" for _, status in rows)
-        return cls(run, config, columns, seeds, missing, network, judge, target_values)
+        return cls(
+            run=run,
+            config=config,
+            dataset=dataset,
+            columns=columns,
+            seeds=[rows[place][0] for place in places],
+            missing=0 if seed is not None else len(rows) - len(places),
+            weights={name: values[places] for name, values in stored.items()},
+            network=network,
+            judge=judge_of(make_loss(config), network, columns, dataset),
+        )
 
     @property
     def dtype(self) -> torch.dtype:
         """The type of all numbers in the network."""
-        return self.network.values.dtype
+        dtype: torch.dtype = getattr(torch, self.config.training.dtype)
+        return dtype
 
     @property
     def fills_gaps(self) -> bool:
         """Whether missing values (NaN) may stand in the inputs."""
-        return "inputs.fill" in self.network.preprocessing.buffers
-
-    @property
-    def ignores_unknown(self) -> bool:
-        """Whether a value that is none of a column's categories may stand in the inputs."""
-        return self.config.data.arguments.get("unseen") != "error"
+        return "inputs.fill" in self.weights
 
     @property
     def gives_probabilities(self) -> bool:
@@ -112,12 +114,13 @@ class Predictor:
 
         Inputs are in the data's own units, predictions in the targets'.
         """
-        return predict(self.network, self.judge, inputs)
+        return torch.cat([predict(network, self.judge, inputs) for _, network in self._stacks(STACK_SIZE)])
 
     def blocks(self, inputs: Tensor) -> Iterator[Tensor]:
         """Yield `predict` of a few of the `inputs` `[samples, features]` after the other, in their order."""
-        size = max(1, BLOCK_NUMBERS // (self.network.rounds * max(self.network.widths)))
-        for part in torch.split(inputs, size):
+        # Whole columns of an evaluation: a round's bits must not depend on how many others there are.
+        columns = PREDICTED_NUMBERS // (len(self.seeds) * self.network.widths[-1] * EVALUATION_SIZE)
+        for part in torch.split(inputs, max(1, columns) * EVALUATION_SIZE):
             yield self.predict(part)
 
     def measure(self, samples: Samples, part: str) -> tuple[dict[str, Summary], Report]:
@@ -130,21 +133,21 @@ class Predictor:
         Returns:
             The statistics of the metrics over rounds, and the report, as those of `evaluation.Trained`.
         """
-        found = measure(self.network, self.judge, samples, part)
-        rounds = [{name: float(values[index]) for name, values in found.items()} for index in range(len(self.seeds))]
-        planned = len(rounds) + self.missing
+        measured: list[dict[str, float]] = []
+        for _, network in self._stacks(STACK_SIZE):
+            measured += as_rounds(measure(network, self.judge, samples, part))
+        planned = len(self.seeds) + self.missing
         report = describe(self.columns, self._predicted(samples), self.judge.middle, planned=planned)
-        return summarize_rounds(rounds, self.missing), report
+        return summarize_rounds(measured, self.missing), report
 
     def _predicted(self, samples: Samples) -> Iterator[Predicted]:
         """Yield of each round what is true of the samples, and what it predicts."""
-        size = max(1, BLOCK_NUMBERS // (len(samples) * self.network.widths[-1]))
-        fitted = {name: buffer.shape[0] for name, buffer in self.network.preprocessing.buffers.items()}
-        state = self.network.state()
-        for start in range(0, len(self.seeds), size):
-            network = connect(self.config, self.columns, fitted)
-            restore(network, {name: values[start : start + size] for name, values in state.items()})
-            yield from predict_stack(network, replace(self.judge, preprocessing=network.preprocessing), samples)
+        size = max(1, min(STACK_SIZE, PREDICTED_NUMBERS // (len(samples) * self.network.widths[-1])))
+        for _, network in self._stacks(size):
+            yield from predict_stack(network, self.judge, samples)
+
+    def _stacks(self, size: int) -> Iterator[tuple[slice, Sequential]]:
+        return stacks(self.network, self.weights, size)
 
 
 def read_columns(run: Run) -> Columns:
@@ -153,8 +156,18 @@ def read_columns(run: Run) -> Columns:
     Raises:
         InputError: the file is not there, or is damaged.
     """
-    content: Mapping[str, object] = run.columns()
+    content = run.columns()
     try:
         return Columns.from_dict(content)
     except ValueError as error:
         raise InputError(f"{run.path / 'columns.json'}: cannot be read: {error}") from error
+
+
+def _fitted(run: Run, columns: Columns, weights: Iterable[str]) -> dict[str, int]:
+    """Return what was fitted to the data, by the names of the weights, and how many numbers of each there have to be."""
+    lengths = {"inputs": len(columns.features), "targets": len(columns.targets), "classes": len(columns.classes or ())}
+    fitted = {name: lengths[name.partition(".")[0]] for name in weights if name in INITIAL}
+    for center in ("inputs.center", "targets.center"):
+        if (center in fitted) != (center.replace("center", "scale") in fitted):
+            raise InputError(f"{run.path}: weights: a center needs a scale, and a scale a center")
+    return fitted

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from ..config.schema import Config, EarlyStopping
+from ..data.dataset import Dataset
 from ..randomness import generator
 from ..runs.metrics import Numbers
 from .best import BestWeights
@@ -70,7 +71,7 @@ class Round:
     metrics: dict[str, float] = field(default_factory=dict)
 
 
-def conclude(config: Config, rounds: Sequence[Round]) -> list[Round]:
+def conclude(config: Config, dataset: Dataset, rounds: Sequence[Round]) -> list[Round]:
     """Return rounds with final metrics, in the order of their seeds. One whose metrics are no numbers diverged."""
     ordered = sorted(rounds, key=lambda each: each.seed)
     ended = [each for each in ordered if each.status == "finished"]
@@ -78,7 +79,7 @@ def conclude(config: Config, rounds: Sequence[Round]) -> list[Round]:
         return ordered
     weights = [final_weights(config, each) for each in ended]
     stacked = {name: torch.from_numpy(np.stack([each[name] for each in weights])) for name in weights[0]}
-    measured = measure_rounds(build(config), [each.seed for each in ended], stacked)
+    measured = measure_rounds(build(config, dataset), [each.seed for each in ended], stacked)
     of = {each.seed: metrics for each, metrics in zip(ended, measured, strict=True)}
     return [_judged(each, of.get(each.seed, {})) for each in ordered]
 
@@ -113,7 +114,12 @@ class Trainer:
     @torch.inference_mode()
     def __init__(self, task: Task, seeds: Sequence[int]):
         self.config, self.options, self.judge = task.config, task.config.training, task.judge
-        self.network, self.optimizer, self.schedule = task.network, task.optimizer, task.schedule
+        self.dataset, self.network, self.optimizer, self.schedule = (
+            task.dataset,
+            task.network,
+            task.optimizer,
+            task.schedule,
+        )
         self.step = Step(task)
         self.stack = list(seeds)
         self.stopped: dict[int, Round] = {}
@@ -224,7 +230,7 @@ class Trainer:
     def rounds(self) -> list[Round]:
         """Return all rounds as they are now, in the order of their seeds; final metrics are of the whole sets."""
         running = [self._round(index, "finished") for index in self._running()]
-        return conclude(self.config, [*self.stopped.values(), *running])
+        return conclude(self.config, self.dataset, [*self.stopped.values(), *running])
 
     def _round(self, index: int, status: Literal["finished", "diverged"]) -> Round:
         """Return a round of the stack as it is now, without metrics."""

@@ -1,74 +1,58 @@
-"""Handing a prepared table to another process, which maps the same memory instead of reading the files again."""
+"""Memory that several processes map: a table is read by one of them and handed to the others."""
 
 import mmap
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 
 import torch
 from torch import Tensor
 
-from .preparing import Prepared, Recipe, keep
+from ...errors import TrainingError
 
 
-@dataclass(frozen=True)
-class Handover:
-    """What a process is sent of a prepared table. Called with the connection there, it has the process know the table.
+class SharedMemory:
+    """The memory of a tensor, which other processes can map.
 
-    Attributes:
-        recipe: what the table was made by.
-        prepared: the table without its inputs.
-        shape: the shape of the inputs, whose memory comes after this.
-    """
-
-    recipe: Recipe
-    prepared: Prepared
-    shape: Sequence[int]
-
-    def __call__(self, connection: Connection) -> None:
-        descriptor = reduction.recv_handle(connection)
-        try:
-            keep(self.recipe, replace(self.prepared, inputs=_mapped(descriptor, self.shape, self.recipe.dtype)))
-        finally:
-            os.close(descriptor)  # the mapping stays
-
-
-class Shared:
-    """A prepared table in memory that other processes can map.
-
-    The memory belongs to a file without a name, so that it is given back with the last process that maps it, however
-    that ends.
+    It belongs to a file without a name, and so is given back with the last process that maps it, however that ends.
 
     Args:
-        prepared: the table.
+        tensor: whose numbers to copy there.
 
     Attributes:
-        prepared: the table, its inputs in that memory.
+        tensor: the same numbers, in that memory.
+
+    Raises:
+        TrainingError: there is not enough.
     """
 
-    def __init__(self, prepared: Prepared):
-        inputs = prepared.inputs
-        self._descriptor = _nameless_file()
-        os.ftruncate(self._descriptor, inputs.nbytes)
-        self.prepared = replace(prepared, inputs=_mapped(self._descriptor, inputs.shape, inputs.dtype).copy_(inputs))
+    def __init__(self, tensor: Tensor):
+        try:
+            self._descriptor = _nameless_file()
+            os.ftruncate(self._descriptor, tensor.nbytes)
+            self.tensor = _mapped(self._descriptor, tensor.shape, tensor.dtype).copy_(tensor)
+        except OSError as error:
+            problem = f"the data do not fit into memory that processes share: {error.strerror or error}"
+            raise TrainingError(f"{problem}; try --workers 1") from error
 
-    def hand_over(self, recipe: Recipe, connection: Connection, process: int) -> None:
-        """Send the table to another process.
-
-        Args:
-            recipe: what it was made by.
-            connection: the way to the process, which receives a `Handover` and has to call it.
-            process: the process's number.
-        """
-        inputs = self.prepared.inputs
-        connection.send(Handover(recipe, replace(self.prepared, inputs=torch.empty(0)), tuple(inputs.shape)))
+    def send(self, connection: Connection, process: int) -> None:
+        """Send the way to the memory to another process, which has to call `receive`."""
         reduction.send_handle(connection, self._descriptor, process)
 
     def __del__(self) -> None:
-        os.close(self._descriptor)
+        if hasattr(self, "_descriptor"):
+            os.close(self._descriptor)
+
+
+def receive(connection: Connection, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """Return the tensor of this shape and type whose memory another process sends."""
+    descriptor = reduction.recv_handle(connection)
+    try:
+        return _mapped(descriptor, shape, dtype)
+    finally:
+        os.close(descriptor)  # what is mapped stays
 
 
 def _nameless_file() -> int:
