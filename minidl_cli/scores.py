@@ -56,11 +56,6 @@ def confusion_matrix(true: Integers, predicted: Integers, classes: int) -> Integ
     return counts.reshape(classes, classes)
 
 
-def accuracy(counts: ClassCounts) -> float:
-    """Return the share of the samples that are taken for what they are; NaN of no samples."""
-    return float(_ratio(counts.hits.sum(), counts.samples.sum(), otherwise=math.nan))
-
-
 def balanced_accuracy(counts: ClassCounts) -> float:
     """Return the mean recall of the classes that have samples (Brodersen et al. 2010); NaN of no samples."""
     return _mean(recall(counts)[counts.samples > 0])
@@ -155,9 +150,9 @@ def r2(true: Floats, predicted: Floats) -> Floats:
     return np.where(variance == 0, error == 0, 1 - _ratio(error, variance))
 
 
-def _ratio(numerator: NDArray[Any], denominator: NDArray[Any], otherwise: float = 0.0) -> Floats:
-    """Return the quotients, `otherwise` where the denominator is 0."""
-    quotients: Floats = np.full(np.shape(numerator), otherwise)
+def _ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
+    """Return the quotients, 0 where the denominator is 0."""
+    quotients: Floats = np.zeros(np.shape(numerator))
     np.divide(numerator, denominator, out=quotients, where=np.asarray(denominator != 0))
     return quotients
 

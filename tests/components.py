@@ -37,6 +37,14 @@ def cases(kind: str, extra: Extra, case: type[AnyCase]) -> list[AnyCase]:
     return [case(kind, name, each) for name in registry().types[kind] for each in _argument_sets(kind, name, extra)]
 
 
+def places(rounds: int) -> list[int]:
+    """Return the rounds of a stack that are to be the same alone: of a large stack every seventh, and the last.
+
+    Seven shares no factor with the width of a vector, so that every place in one comes up.
+    """
+    return sorted({*range(0, rounds, 7 if rounds > 10 else 1), rounds - 1})
+
+
 def _argument_sets(kind: str, name: str, extra: Extra) -> list[Arguments]:
     declared = registry().types[kind][name].arguments.model_fields
     required = {key: {int: 7, float: 0.3}.get(info.annotation) for key, info in declared.items() if info.is_required()}

@@ -38,6 +38,19 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "figures: draw figures, though `no_figures` leaves out those of other tests")
+
+
+@pytest.fixture
+def no_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves out the figures of run folders, which take longer to draw than small networks to train."""
+    if request.node.get_closest_marker("figures") is None:
+        monkeypatch.setattr("minidl_cli.sweeps.drawing.draw_figures", lambda *_: None)
+        for name in ("variants", "rounds", "final_points", "final_pairs", "predictions"):
+            monkeypatch.setattr(f"minidl_cli.display.figures.draw_{name}", lambda *_, **__: None)
+
+
 @pytest.fixture
 def small_file(tmp_path: Path) -> Path:
     """A config file of a small network."""

@@ -1,8 +1,13 @@
 """Documents that cannot drift: what they show is run."""
 
 import importlib
+import math
+import os
 import re
+import shlex
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -19,6 +24,9 @@ from minidl_cli.registry import Registry
 from minidl_cli.training import build
 
 ROOT = Path(__file__).parent.parent
+# A number as tables and files have it, such as 2,292.7 or 1e-07.
+NUMBER = r"(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:e-?\d+)?)"
+YOUR_OWN_DATA = ROOT / "docs/your-own-data.md"
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -105,3 +113,64 @@ def test_documented_layer_works_as_it_stands(tmp_path, monkeypatch):
     finally:
         sys.modules.pop("minidl_cli.nn.layers.softsign", None)
         importlib.invalidate_caches()
+
+
+def steps(path: Path) -> Iterator[tuple[str, str]]:
+    """Yields every command that a document shows after `$`, in its order, and what it prints."""
+    for content in blocks(path, ""):
+        assert content.startswith("$ "), content
+        yield from re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", content, re.MULTILINE)
+
+
+def run_in_shell(command: str) -> str:
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    return subprocess.run(command, shell=True, check=True, capture_output=True, text=True, env=environment).stdout
+
+
+def is_alike(printed: str, shown: str) -> bool:
+    """Tells whether words and spaces are the same, and numbers but for their last digits; `…` is any lines."""
+    printed, shown = (re.sub(r"-\d{8}-\d{6}-[0-9a-f]{4}|trained in .*", "", text) for text in (printed, shown))
+    words = (re.escape(words).replace("…\\\n", r"(?:.*\n)*") for words in re.split(NUMBER, shown)[::2])
+    match = re.fullmatch(NUMBER.join(words), printed)
+    if not match:
+        return False
+    values = (
+        [float(each.replace(",", "")) for each in numbers] for numbers in (match.groups(), re.findall(NUMBER, shown))
+    )
+    return all(math.isclose(*pair, rel_tol=0.02, abs_tol=0.002) for pair in zip(*values, strict=True))
+
+
+def test_your_own_data(minidl, tmp_path):
+    """Every command of the page, in its order: it prints what the page shows."""
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    (program,) = blocks(YOUR_OWN_DATA, "python")
+    (tmp_path / "classify.py").write_text(program)
+    for command, shown in steps(YOUR_OWN_DATA):
+        if command.startswith("minidl "):
+            outcome = minidl(*shlex.split(command)[1:])
+            printed = outcome.out or outcome.err
+        else:
+            printed = run_in_shell(command)
+        assert is_alike(printed, shown), f"{command}\n{printed}"
+
+
+# A row of the page's table whose second column is a line of YAML.
+OPTIONS = re.findall(r"^\|[^|]*\| `(\w+: [^`]*)` \|", YOUR_OWN_DATA.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_options_in_your_own_data(option, tmp_path):
+    """Each works in a config of a table that has what all of them are about."""
+    header = "price;area;rooms;postcode;part;grade"
+    grades, parts = (1, 1, 2, 3), ("train", "train", "validation", "test")
+    rows = [
+        f"{400 - row},50;{row % 9},5;{row % 7 or ''};10{row % 3}15;{parts[row % 4]};{grades[row % 4]}"
+        for row in range(1, 29)
+    ]
+    for name in ("flats.csv", "later.csv"):
+        (tmp_path / name).write_text("\n".join([header, *rows]))
+    config = yaml.safe_load((ROOT / "configs/iris.yaml").read_text())
+    config["data"]["table"] = {"file": "flats.csv", "target": "grade", "missing": "mean"} | yaml.safe_load(option)
+    (tmp_path / "flats.yaml").write_text(yaml.safe_dump(config))
+    dataset = build.make_dataset(load_config(tmp_path / "flats.yaml"))
+    assert dataset.fit(dataset.draw(0)["train"])

@@ -1,7 +1,6 @@
 """`minidl init`."""
 
 from pathlib import Path
-from shlex import quote
 
 import click
 
@@ -37,8 +36,7 @@ def command(
     if template is not None and (data or targets):
         raise click.UsageError("--template has data of its own; leave out --data and --target")
     from ..display.draft_summary import print_draft
-    from ..display.text import printable
-    from ..drafting.draft import check_output, write_draft
+    from ..drafting.draft import check_output, shell_argument, write_draft
 
     if data is not None:
         from ..drafting.table_draft import config_name, draft_table
@@ -59,4 +57,4 @@ def command(
         options.print_json({"config": str(path), **draft.found})
     else:
         print_draft(draft.found)
-        click.echo(f"next: minidl train {quote(printable(str(path)))}")
+        click.echo(f"next: minidl train {shell_argument(path)}")

@@ -34,7 +34,7 @@ def command(
     """Predict each row of a table with the network of RUN, in the table's order.
 
     RUN is a run's folder, its id, or `latest`. The table needs the columns that the network was trained on, in any
-    order; others, the target among them, may be there or not.
+    order; others, the target among them, may be there or not. Blank lines are left out.
 
     For classes, the label is that of the largest mean over all rounds, which stands beside it for each class; for
     numbers, the prediction is the mean. With several rounds there is also how far they disagree: the share of rounds

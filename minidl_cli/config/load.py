@@ -7,8 +7,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ..errors import InputError
+from ..escaping import shown
 from ..registry import Registry
-from .locate import shown
 from .overrides import override, vary
 from .problems import lines
 from .schema import Config

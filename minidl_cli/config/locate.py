@@ -1,14 +1,9 @@
 """Where a value of a config stands in its source."""
 
+from ..escaping import shown
 from .yaml_tree import Node
 
 Path = tuple[str | int | float, ...]
-
-
-def shown(text: str, most: int = 60) -> str:
-    """Return text from outside as a message shows it: on one line, escaped, and not too long."""
-    escaped = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[: most + 1])
-    return escaped if len(escaped) <= most else f"{escaped[:most]}…"
 
 
 def dotted(path: Path) -> str:

@@ -1,7 +1,7 @@
 """Values that replace those of a file: `-s optimizer.sgd.lr=0.1`, `--vary training.batch_size=10,20`."""
 
 from ..errors import InputError
-from .locate import shown
+from ..escaping import shown
 from .yaml_tree import MAX_DIGITS, MAX_LEVELS, Key, Node, read_value
 
 

@@ -4,13 +4,14 @@ import math
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from ..escaping import shown
 from ..registry import Kind, Registry, StrictModel
-from .locate import Path, dotted, existing, place_of, place_of_key, shown
+from .locate import Path, dotted, existing, place_of, place_of_key
 from .schema import Config
 from .shorthand import item_kind, model_of
 from .yaml_tree import Node
@@ -29,7 +30,6 @@ _EXPECTED = {
     "string_pattern_mismatch": "text that matches {pattern}",
     "list_type": "a list",
     "tuple_type": "a list",
-    "dict_type": "a mapping of keys",
     "literal_error": "{expected}",
     "greater_than": "greater than {gt:.15g}",
     "greater_than_equal": "at least {ge:.15g}",
@@ -48,12 +48,21 @@ def lines(error: ValidationError, root: Node, source: str, registry: Registry) -
         registry: the components that the config may name.
     """
     problems: dict[tuple[str, str], list[str]] = {}
-    for details in error.errors():
-        path = _path(details, root)
+    for details, path in _deepest([(details, _path(details, root)) for details in error.errors()]):
         place = _place(details, path, root)
         problems.setdefault((place, dotted(path)), []).append(_describe(details, path, place, registry))
     lines = [(place, f"{place}: {key}: {_join(found)}") for (place, key), found in problems.items()]
     return [line for _, line in sorted(lines, key=lambda line: _position(line[0], source))]
+
+
+def _deepest(errors: list[tuple[ErrorDetails, Path]]) -> list[tuple[ErrorDetails, Path]]:
+    """Return the errors of values in which nothing else is wrong.
+
+    Where something in a value is wrong, the value has the form of a branch of its union, and the other branches have
+    nothing to say; nor does its list, which counts only the items that are right.
+    """
+    holders = {path[:length] for _, path in errors for length in range(len(path))}
+    return [(details, path) for details, path in errors if path not in holders]
 
 
 def _path(details: ErrorDetails, root: Node) -> Path:
@@ -80,9 +89,13 @@ def _position(place: str, source: str) -> list[int]:
 
 def _join(problems: list[str]) -> str:
     """Return what the branches of a union say of one value as one: `must be a whole number or 'auto', not 1.5`."""
-    *others, last = dict.fromkeys(problems)
-    expected = [problem.partition(", not ")[0] for problem in others]
-    return " or ".join([*expected, last.removeprefix("must be ") if others else last])
+    of_right_form = [problem for problem in problems if not problem.startswith("must be ")]
+    if of_right_form or len(set(problems)) == 1:
+        return (of_right_form or problems)[0]
+    split = [problem.removeprefix("must be ").partition(", not ") for problem in dict.fromkeys(problems)]
+    *choices, last = [choice for expected, _, _ in split for choice in re.split("(?<=') or (?=')", expected)]
+    given = max((given for _, _, given in split), key=len)  # the longest also has advice
+    return f"must be {', '.join(choices)} or {last}, not {given}"
 
 
 def _describe(details: ErrorDetails, path: Path, place: str, registry: Registry) -> str:
@@ -114,6 +127,8 @@ def _describe(details: ErrorDetails, path: Path, place: str, registry: Registry)
             return f"must have at most {context['max_length']} characters, not {len(given):,}"
         case "string_type" if isinstance(given, int | float):
             return f"must be text, not {_show(given)}; put it in quotes"
+        case "dict_type":
+            return f"must be {_mapping(path, registry)}, not {_show(given)}"
         case "model_type" | "model_attributes_type":
             return (
                 f"must be a mapping of keys, not {_show(given)}; known here: {', '.join(_known_keys(path, registry))}"
@@ -141,6 +156,22 @@ def _describe_form(given: Any, path: Path, place: str, registry: Registry) -> st
     else:
         advice = "keep one, with its arguments below it"
     return f"one {kind} only, but '{second}' stands beside '{first}'; {advice}"
+
+
+def _mapping(path: Path, registry: Registry) -> str:
+    """Describe the mapping that a config may have at `path`."""
+    model, _ = _declared(path[:-1], registry)
+    declared = model.model_fields.get(str(path[-1]))
+    keys = _literal_keys(declared.annotation) if declared else []
+    return f"a mapping such as {{{keys[0]}: ...}}" if keys else "a mapping of keys"
+
+
+def _literal_keys(hint: Any) -> list[Any]:
+    """Return the keys of the mapping that a type is, or has as a branch, if it takes only certain ones."""
+    options = get_args(hint)
+    if get_origin(hint) is dict:
+        return list(get_args(options[0])) if get_origin(options[0]) is Literal else []
+    return [key for option in options for key in _literal_keys(option)]
 
 
 def _show(value: Any) -> str:

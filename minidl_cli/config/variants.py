@@ -8,9 +8,10 @@ from math import prod
 from typing import Any
 
 from ..errors import InputError
+from ..escaping import shown
 from ..registry import Registry
 from .load import validate
-from .locate import Path, place_of, place_of_key, shown
+from .locate import Path, place_of, place_of_key
 from .overrides import assign
 from .schema import Config
 from .shorthand import spell_out

@@ -16,8 +16,16 @@ if TYPE_CHECKING:
 Kind = Literal["number", "boolean", "date", "category"]
 Label = str | int | float | bool
 
+# Below this, float64 tells all whole numbers apart, so that they can be labels.
+WHOLE_LIMIT = 2**53
+
 # The class of a sample whose label is missing, or is none of the classes.
 NO_CLASS = -1
+
+
+def written(label: Label) -> str:
+    """Return a label as tables and configs write it: `true`, not `True`."""
+    return str(label).lower() if isinstance(label, bool) else str(label)
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,11 @@ class Columns:
             raise ValueError("classes need at least two labels, each another, and one target")
         if self.classes and len({type(label) for label in self.classes}) > 1:
             raise ValueError("the classes must all be text, or all whole numbers, or all numbers, or all booleans")
+        if any(isinstance(label, int) and abs(label) >= WHOLE_LIMIT for label in self.classes or ()):
+            raise ValueError("classes that are whole numbers must lie between ±2⁵³")
+        categories = [category for column in self.inputs for category in column.categories]
+        if not all(_is_unicode(each) for each in [*names, *categories, *(self.classes or ())]):
+            raise ValueError("there is text that is no Unicode")
 
     def encode(self, frame: "pl.DataFrame", dtype: torch.dtype = torch.float64) -> Tensor:
         """Return the features `[features, rows]` of a table: not scaled, NaN where a value is missing.
@@ -118,18 +131,24 @@ class Columns:
         Of a value that is none of a category's, all features are 0.
 
         Args:
-            frame: the table, with columns of the kinds declared here, as `reading.read` returns it. The columns are
-                taken out of it as they are used up, so that the table and the matrix need not both fit in memory.
+            frame: the table, with columns of the kinds declared here, as `reading.read` returns it. Nulls take the
+                place of columns that are used up, so that the table and the matrix need not both fit in memory.
             dtype: the type of the features.
         """
+        import polars as pl
+
         matrix = torch.empty(len(self.features), frame.height, dtype=dtype)
+        nulls = pl.repeat(None, frame.height, dtype=pl.Null, eager=True)
+        places = {name: place for place, name in enumerate(frame.columns)}
         used = 0
         for column in self.inputs:
-            rows = matrix[used : used + len(column.features)]
+            rows, place = matrix[used : used + len(column.features)], places[column.name]
+            values = frame.to_series(place)
+            frame.replace_column(place, nulls.alias(column.name))
             if column.kind == "category":
-                _write_categories(rows, frame.drop_in_place(column.name), column.categories)
+                _write_categories(rows, values, column.categories)
             else:
-                rows[0].numpy()[:] = _numbers(frame.drop_in_place(column.name))
+                rows[0].numpy()[:] = _numbers(values)
             used += len(rows)
         return matrix
 
@@ -141,6 +160,11 @@ class Columns:
     def numbers(self, frame: "pl.DataFrame") -> Tensor:
         """Return the target columns of each row, `[targets, rows]`, float64: NaN where a value is missing."""
         return torch.from_numpy(np.stack([_numbers(frame[name]).astype(np.float64) for name in self.targets]))
+
+
+def _is_unicode(value: Label) -> bool:
+    """Tell whether text can be written in UTF-8: a lone surrogate, which JSON can hold, cannot."""
+    return not isinstance(value, str) or not any("\ud800" <= sign <= "\udfff" for sign in value)
 
 
 def _write_categories(rows: Tensor, values: "pl.Series", categories: tuple[str, ...]) -> None:
@@ -155,6 +179,8 @@ def _codes(values: "pl.Series", known: tuple[Label, ...]) -> Tensor:
     """Return the place of each value among those known, or -1."""
     import polars as pl
 
+    if values.dtype.is_numeric():  # Float32 would take several labels for the same
+        values = values.cast(pl.Float64)
     places = values.replace_strict(list(known), range(len(known)), default=NO_CLASS, return_dtype=pl.Int64)
     return torch.from_numpy(places.fill_null(NO_CLASS).to_numpy(writable=True))
 
@@ -168,4 +194,4 @@ def _numbers(values: "pl.Series") -> NDArray[np.floating]:
         values = values.to_physical().cast(pl.Float64) / per_day
     elif not values.dtype.is_float():
         values = values.to_physical().cast(pl.Float64)
-    return values.fill_null(np.nan).to_numpy()
+    return values.to_numpy()  # nulls become NaN

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -54,6 +53,9 @@ class Dataset(ABC):
             that rounds stack.
         fitted: what `fit` returns, by name, and how many numbers of each.
         is_shared: whether all seeds share the same samples, and only take other rows of them.
+        treatments: which arguments say how samples are treated, and not which they are: rounds that differ in nothing
+            else have the same samples.
+        ignores_unknown: whether a category that is none of those known counts as none at all, and not as an error.
         dtype: the type that inputs need to be precise in.
     """
 
@@ -62,6 +64,8 @@ class Dataset(ABC):
     sizes: dict[str, int]
     fitted: dict[str, int] = {}  # noqa: RUF012
     is_shared: bool = False
+    treatments: frozenset[str] = frozenset()
+    ignores_unknown: bool = True
     dtype: torch.dtype = torch.float64
 
     @property
@@ -81,24 +85,32 @@ class Dataset(ABC):
         """Return the files that the samples come from."""
         return []
 
-    def hold(self) -> AbstractContextManager[None]:
-        """Have this process take files for what was read of them while the context is open, even if they change."""
-        return nullcontext()
-
     def hand_over(self, connection: Connection, process: int) -> None:
-        """Send what was read of files to another process, so that it need not read them: nothing by default.
+        """Send the dataset to another process, with what was read of files.
 
-        What is sent is a function, which the process has to call with the connection.
+        What is sent is a function, which returns the dataset when the process calls it with the connection.
 
         Args:
             connection: the way to the process.
             process: the process's number.
+
+        Raises:
+            ConnectionError: the process is gone.
+            TrainingError: there is no memory to share.
         """
-        return
+        connection.send(_Handover(self))
 
     def border(self) -> list[Tensor]:
         """Return the true border between the classes of a plane as curves `[points, 2]`; none if not known."""
         return []
+
+
+@dataclass(frozen=True)
+class _Handover:
+    dataset: Dataset
+
+    def __call__(self, connection: Connection) -> Dataset:
+        return self.dataset
 
 
 def encode(labels: Tensor, outputs: int, target_values: tuple[float, float], dtype: torch.dtype) -> Tensor:

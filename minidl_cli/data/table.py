@@ -1,11 +1,11 @@
 """A table of one's own: a CSV or Parquet file."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
 from pydantic import Field, Strict
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..registry import DataFile, NonNegative, Pair, PositiveInt
-from .columns import Column, Columns, Label
+from .columns import Column, Columns, Label, written
 from .dataset import Dataset, Part
 from .split import Population, Split
 from .splits.random import Random
@@ -24,7 +24,6 @@ from .tables.options import Decimal, Gaps, Separator, Task
 
 if TYPE_CHECKING:
     from .tables.preparing import Prepared, Recipe
-    from .tables.sharing import Shared
 
 Names = Annotated[tuple[str, ...], Strict(False)]  # YAML knows lists only
 Missing = (
@@ -32,6 +31,8 @@ Missing = (
     | Annotated[dict[Literal["constant"], float], Field(min_length=1)]
 )
 ClassWeights = Literal["balanced"] | Annotated[dict[str | int | float, NonNegative], Field(min_length=1)]
+
+_TREATMENTS = frozenset({"numeric", "unseen", "scale_target", "class_weights", "max_categories", "target_values"})
 
 
 class Table(Dataset):
@@ -94,9 +95,10 @@ class Table(Dataset):
         self.chosen = tuple(features) if features else None
         self.task, self.split, self.numeric, self.categorical = task, split, numeric, tuple(categorical)
         self.missing, self.unseen, self.scale_target, self.class_weights = missing, unseen, scale_target, class_weights
+        self.ignores_unknown = unseen == "zeros"
+        self.treatments = _TREATMENTS | ({"missing"} if missing != "drop" else set())
         self.max_categories, self.target_values = max_categories, target_values
         self.separator, self.decimal = separator, decimal
-        self._shared: Shared | None = None
         self._check_columns()
         self._check_task()
         self._check_split()
@@ -141,34 +143,21 @@ class Table(Dataset):
         rows = train.rows_of_all()
         fitted = self._fit_inputs(train.inputs, rows)
         if self.scale_target:
-            scalings = [scaling(target[rows]) for target in train.targets]
-            fitted["targets.center"] = torch.cat([center for center, _ in scalings])
-            scale = torch.cat([scale for _, scale in scalings])
-            fitted["targets.scale"] = torch.where(scale > 0, scale, torch.ones_like(scale))
+            fitted |= self._fit_targets(train.targets, rows)
         if self.class_weights:
             fitted["classes.weight"] = self._weights(train.targets[rows])
         return {name: fitted[name] for name in self.fitted}
 
     def files(self) -> Sequence[Path]:
-        return [self.file, *([self.test_file] if self.test_file else [])]
-
-    @contextmanager
-    def hold(self) -> Iterator[None]:
-        from .tables.preparing import keep, let_go
-
-        keep(self._recipe(), self._prepared)
-        try:
-            yield
-        finally:
-            let_go()
+        return self._recipe().files
 
     def hand_over(self, connection: Connection, process: int) -> None:
-        from .tables.sharing import Shared
+        connection.send(_Handover(self))
+        self._prepared.hand_over(connection, process)
 
-        if self._shared is None:
-            self._shared = Shared(self._prepared)
-            self._prepared = self._shared.prepared
-        self._shared.hand_over(self._recipe(), connection, process)
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process is sent of the object itself: not the table that was read."""
+        return {name: value for name, value in vars(self).items() if name != "_prepared"}
 
     @cached_property
     def _prepared(self) -> "Prepared":
@@ -221,12 +210,23 @@ class Table(Dataset):
             features = inputs[used : used + len(column.features)]
             used += len(features)
             try:
-                fits.append(fit_column(column, features, rows, self.numeric, self.filling))
+                fits.append(fit_column(column, features, rows, self.numeric, self.filling, self.dtype))
             except ValueError as error:
                 raise self._error(f"column {shown(column.name)} {error}") from error
             if self.unseen == "error" and column.kind == "category":
                 self._check_seen(column, fits[-1]["inputs.scale"])
         return {name: torch.cat([fit[name] for fit in fits]) for name in fits[0]}
+
+    def _fit_targets(self, targets: Tensor, rows: Tensor) -> dict[str, Tensor]:
+        centers, scales = [], []
+        for name, target in zip(self.targets, targets, strict=True):
+            try:
+                center, scale = scaling(target[rows], dtype=self.dtype)
+            except ValueError as error:
+                raise self._error(f"column {shown(name)} {error}") from error
+            centers.append(center)
+            scales.append(torch.where(scale > 0, scale, torch.ones_like(scale)))
+        return {"targets.center": torch.cat(centers), "targets.scale": torch.cat(scales)}
 
     def _check_seen(self, column: Column, scale: Tensor) -> None:
         if not scale.all():
@@ -239,13 +239,13 @@ class Table(Dataset):
         assert labels is not None
         if self.class_weights == "balanced":
             return balanced_weights(classes, len(labels))
-        weights = [self._weight_by_label.get(_written(label), 1.0) for label in labels]
-        return torch.tensor(weights, dtype=torch.float64)
+        given = self._weight_by_label
+        return torch.tensor([given.get(written(label), 1.0) for label in labels], dtype=torch.float64)
 
     @property
     def _weight_by_label(self) -> dict[str, float]:
         given = self.class_weights if isinstance(self.class_weights, dict) else {}
-        return {_written(label): weight for label, weight in given.items()}
+        return {written(label): weight for label, weight in given.items()}
 
     def _check_columns(self) -> None:
         named = {"target": self.targets, "features": self.chosen or (), "categorical": self.categorical}
@@ -271,12 +271,16 @@ class Table(Dataset):
             raise ValueError("scale_target is for regression: classes have no scale")
         if is_regression and self.class_weights:
             raise ValueError("class_weights is for classification: numbers have no classes")
+        if isinstance(self.class_weights, dict) and not any(self.class_weights.values()):
+            raise ValueError("class_weights are all 0, so that nothing would be learned")
         if is_regression and self.split and self.split.needs_classes:
             raise ValueError("split: stratified is for classification; take split: random")
 
     def _check_split(self) -> None:
         if self.test_file and self.split and self.split.takes_test:
             raise ValueError("test_file is the test part already; set split to random or stratified with test: 0.0")
+        if not self.test_file and self.split and not self.split.takes_test:
+            raise ValueError("the split leaves no rows to test on; give test a share, or name a test_file")
 
     def _check_told_task(self, labels: Sequence[Label]) -> None:
         """Raise InputError where the task that was told from the file does not go with the other arguments."""
@@ -287,7 +291,7 @@ class Table(Dataset):
             raise self._error(f"{told} numbers, so leave class_weights out, or set task: classification")
         if not labels and self.split and self.split.needs_classes:
             raise self._error(f"{told} numbers, so take split: random, or set task: classification")
-        known = [_written(label) for label in labels]
+        known = [written(label) for label in labels]
         for label in self._weight_by_label:
             if label not in known:
                 raise self._error(f"class_weights: there is no class {shown(label)}; {suggestion(label, known)}")
@@ -296,6 +300,14 @@ class Table(Dataset):
         return InputError(f"{self.file}: {problem}")
 
 
-def _written(label: Label) -> str:
-    """Return a label as a config writes it."""
-    return str(label).lower() if isinstance(label, bool) else str(label)
+@dataclass(frozen=True)
+class _Handover:
+    """Returns, in another process, a dataset with its table."""
+
+    dataset: Table
+
+    def __call__(self, connection: Connection) -> Table:
+        from .tables.preparing import Prepared
+
+        self.dataset._prepared = Prepared.take_over(connection)
+        return self.dataset

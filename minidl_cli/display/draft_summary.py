@@ -29,7 +29,7 @@ def _table_lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "data", f"{found['data']}: {found['rows']:,} rows{dropped}"
     yield "target", f"{_listed(found['targets'])}, {found['task']}"
     if "classes" in found:
-        counts = [f"{each['label']} {each['rows']:,}" for each in found["classes"]]
+        counts = [f"{_label(each['label'])} {each['rows']:,}" for each in found["classes"]]
         yield "classes", f"{len(counts)}: {_listed(counts)}"
     yield "features", f"{len(found['features']):,}: {_listed(found['features'])}"
     for name, why in list(found["left_out"].items())[:_NAMED]:
@@ -44,3 +44,8 @@ def _table_lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
+
+
+def _label(label: object) -> str:
+    """Return a label as a table and a config have it."""
+    return str(label).lower() if isinstance(label, bool) else str(label)

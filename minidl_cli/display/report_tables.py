@@ -9,7 +9,7 @@ from ..metrics import METRICS
 from .tables import print_table
 from .text import number, printable
 
-MOST_CLASSES = 100  # that have a row of their own
+MOST_ROWS = 100  # of classes
 MOST_COLUMNS = 10  # of a confusion matrix in a terminal
 
 _WIDTH, _LABEL, _GAP = 80, 16, 2  # signs: a terminal, the label of a row, and between columns
@@ -48,7 +48,7 @@ def _print_metrics(heading: str, metrics: Mapping[str, Mapping[str, Any]]) -> No
 
 
 def _print_classes(classes: Mapping[str, Mapping[str, Any]]) -> None:
-    shown = dict(list(classes.items())[:MOST_CLASSES])
+    shown = dict(list(classes.items())[:MOST_ROWS])
     _print_each("class", shown)
     if len(classes) > len(shown):
         print(f"and {len(classes) - len(shown):,} more classes")

@@ -10,7 +10,6 @@ from rich.text import Text
 from ..metrics import METRICS, title
 from .text import number, printable, readable
 
-
 # Of longer lists only the first are named.
 MOST_NAMED = 10
 

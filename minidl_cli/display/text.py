@@ -2,10 +2,12 @@
 
 from math import log10
 
+from ..escaping import escaped
+
 
 def printable(text: str) -> str:
     """Return text with everything but plain characters and line ends escaped: it may come from a stranger."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text)
+    return "\n".join(map(escaped, text.split("\n")))
 
 
 def number(value: float | None) -> str:

@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from ..config.commented import Entries, Entry
+from .draft import shell_argument
 
 _ROUNDS = 20
 
@@ -23,7 +24,7 @@ class Size:
         outputs: the number of classes or of target columns.
         is_classification: which of the two.
         has_validation: whether there are samples to stop early by.
-        fine: what inputs float32 cannot tell apart, as a remark lists them.
+        fine: what numbers float32 cannot tell apart, or not square, as a remark lists them.
     """
 
     samples: int
@@ -64,11 +65,12 @@ class Size:
 
 def introduction(purpose: str, config: Path) -> list[str]:
     """Return the lines at the beginning of a config: what it does, and how to use it."""
+    file = shell_argument(Path(config.name))
     return [
         f"{purpose} Drafted by `minidl init`: all of it is yours to change.",
         "",
-        f"minidl train {config.name}    one network",
-        f"minidl sweep {config.name}    {_ROUNDS} networks, and how much they differ",
+        f"minidl train {file}    one network",
+        f"minidl sweep {file}    {_ROUNDS} networks, and how much they differ",
     ]
 
 
@@ -108,7 +110,7 @@ def _training(size: Size) -> Entry:
         Entry("batch_size", min((16, 32, 128, 512)[size.magnitude], size.samples), "samples for each step"),
     ]
     if size.fine:
-        entries.append(Entry("dtype", "float64", f"{size.fine}: differs by too little for float32"))
+        entries.append(Entry("dtype", "float64", f"{size.fine}: differs by too little for float32, or is too large"))
     if size.has_validation:
         remark = "ends after so many epochs without a better validation loss; keeps the best"
         entries.append(Entry("early_stopping", {"patience": max(2, size.epochs // 10)}, remark))

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
+from ..display.text import printable
 from ..errors import InputError
-from ..runs.atomic import write_atomically
+from ..runs.atomic import write_where_told
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,12 @@ def write_draft(draft: Draft, path: Path) -> None:
         InputError: it cannot be written there.
     """
     try:
-        write_atomically(path, draft.text)
+        write_where_told(path, draft.text)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def shell_argument(path: Path) -> str:
+    """Return a path as one types it in a shell: no option, whatever it begins with."""
+    text = str(path)
+    return quote(printable(f"./{text}" if text.startswith("-") else text))

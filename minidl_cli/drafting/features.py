@@ -87,6 +87,10 @@ def _is_too_large(seen: Seen, survey: Survey) -> str | None:
     return None
 
 
+def _cannot_be_scaled(seen: Seen, survey: Survey) -> str | None:
+    return seen.unscalable
+
+
 def _is_copy(seen: Seen, survey: Survey) -> str | None:
     """Tell of a column that has the same values as a target, or where there are many rows, other names for them."""
     for target in survey.targets:
@@ -133,6 +137,7 @@ _CHECKS: list[_Check] = [
     _lacks_values,
     _is_constant,
     _is_too_large,
+    _cannot_be_scaled,
     _is_copy,
     _is_foreign_date,
     _is_free_text,

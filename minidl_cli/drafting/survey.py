@@ -1,5 +1,6 @@
 """Looking at a table: what each of its columns holds."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,6 +13,7 @@ import polars as pl
 import torch
 
 from ..data.columns import Kind
+from ..data.tables.fitting import scaling
 from ..data.tables.messages import listed, shown
 from ..data.tables.options import Task
 from ..data.tables.preparing import told_task
@@ -70,13 +72,27 @@ class Seen:
 
     @cached_property
     def needs_float64(self) -> bool:
-        """Whether numbers or dates differ by so little that float32 can hardly tell them apart."""
+        """Whether float32 can hardly tell numbers or dates apart, or cannot hold their squares."""
         if self.kind not in ("number", "date"):
             return False
         values = self.present if self.kind == "number" else _days(self.present)
         deviation = values.std()
         assert isinstance(deviation, float)
-        return float(values.abs().max()) * torch.finfo(torch.float32).eps > _FINE * deviation  # type: ignore[arg-type]
+        largest = float(values.abs().max())  # type: ignore[arg-type]
+        return largest * torch.finfo(torch.float32).eps > _FINE * deviation or largest > math.sqrt(LARGEST)
+
+    @cached_property
+    def unscalable(self) -> str | None:
+        """Why numbers or dates cannot be brought to mean 0 and deviation 1, or None."""
+        if self.kind not in ("number", "date") or self.distinct < 2:
+            return None
+        values = self.present if self.kind == "number" else _days(self.present)
+        dtype = torch.float64 if self.needs_float64 else torch.float32
+        try:
+            scaling(torch.from_numpy(values.to_numpy(writable=True)), dtype=dtype)
+        except ValueError as error:
+            return str(error)
+        return None
 
     @cached_property
     def counts(self) -> list[tuple[Any, int]]:
@@ -187,7 +203,7 @@ def _days(dates: pl.Series) -> pl.Series:
 def _target(file: TableFile, name: str) -> tuple[Task, list[Seen]]:
     """Return what to predict of a single target, and the target."""
     try:
-        values = file.read({name: Wanted()}, torch.float64).to_series()
+        values = file.read({name: Wanted(is_exact=True)}, torch.float64).to_series()
     except InputError:
         pass  # where text stands among numbers, they are labels
     else:

@@ -16,6 +16,8 @@ from .choices import Size
 from .features import Features, choose_features
 from .survey import LARGEST, Seen, Survey, listed_names, said, survey
 
+# What holds for so many rows is taken for no coincidence.
+_MANY_ROWS = 10
 # How many rows are enough to spare some for validation.
 _ENOUGH_ROWS = 1_000
 
@@ -56,13 +58,14 @@ class Plan:
     @property
     def size(self) -> Size:
         """How much there is to learn, and from how much."""
+        numbers = [] if self.is_classification else self.table.targets
         return Size(
             samples=self.sizes["train"],
             features=sum(seen.distinct if seen.kind == "category" else 1 for seen in self.taken),
             outputs=self.target.distinct if self.is_classification else len(self.table.targets),
             is_classification=self.is_classification,
             has_validation="validation" in self.sizes,
-            fine=listed_names([seen.name for seen in self.taken if seen.needs_float64]),
+            fine=listed_names([seen.name for seen in [*self.taken, *numbers] if seen.needs_float64]),
         )
 
 
@@ -124,8 +127,13 @@ def _check_targets(table: Survey) -> None:
         if target.distinct == 1:
             problem = f"is {said(target.present[0])} in every row, so there is nothing to learn"
             raise table.problem(target.name, f"{problem}; name another column with --target")
+        if table.task == "regression" and target.unscalable:
+            raise table.problem(target.name, target.unscalable)
     if table.task == "classification" and target.distinct > _max_categories():
         problem = f"has {target.distinct:,} different labels, too many to be classes ({_max_categories()} at most)"
+        raise table.problem(target.name, f"{problem}; name another column with --target")
+    if table.task == "classification" and target.distinct == table.rows >= _MANY_ROWS:
+        problem = "has another label in each row, so there is nothing to learn"
         raise table.problem(target.name, f"{problem}; name another column with --target")
 
 

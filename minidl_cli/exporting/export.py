@@ -10,7 +10,7 @@ from safetensors.torch import save
 from ..errors import InputError, TrainingError
 from ..runs.atomic import write_atomically
 from ..runs.folder import Run
-from ..training.evaluation import Weights, chosen_weights
+from ..training.evaluation import Weights, chosen_weights, restore
 from ..training.prediction import Predictor
 from .torch_program import PROGRAM_FILE, SCALING_FILE, WEIGHTS_FILE, program, state_dict
 from .trained import TrainedRound
@@ -83,8 +83,8 @@ def export(
     if seed is None:
         seed = next((each for each, status in run.rounds() if status == "finished"), None)
     predictor = Predictor.of(run, weights, seed)
-    state = {name: values[0] for name, values in predictor.network.state().items()}
-    trained = TrainedRound(predictor.config, predictor.columns, predictor.judge.middle, state)
+    network = restore(predictor.network, predictor.weights)
+    trained = TrainedRound(predictor.config, predictor.columns, network, predictor.judge)
     contents = _torch_files(trained) if to == "torch" else _onnx_files(trained)
     files = _write(folder or run.path / "export", contents)
     difference = None if to == "torch" else _verified(files[0], trained, predictor)

@@ -38,7 +38,8 @@ def onnx_model(trained: TrainedRound) -> ModelProto:
     x = _features(graph, trained.columns)
     x = _scaled(graph, x, trained.scaling)
     x = _through_layers(graph, x, trained)
-    x = _unscaled(graph, LAYERS[trained.link](graph, x, Placed("link", trained.widths[-1])), trained.scaling)
+    x = trained.link(LAYERS)(graph, x, Placed("link", trained.widths[-1]))
+    x = _unscaled(graph, x, trained.scaling)
     graph.give(PREDICTION, x)
     if trained.columns.classes is not None:
         labels = graph.keep(_labels(trained.columns.classes))

@@ -143,7 +143,7 @@ def _predict(trained: TrainedRound) -> str:
         steps.append('x = torch.where(x.isnan(), scaling["inputs.fill"], x)')
     if "inputs.scale" in trained.scaling:
         steps.append('x = (x - scaling["inputs.center"]) * scaling["inputs.scale"]')
-    result = f"network(x){LINK_CALLS[trained.link]}"
+    result = f"network(x){trained.link(LINK_CALLS)}"
     if "targets.scale" in trained.scaling:
         result = f'{result} / scaling["targets.scale"] + scaling["targets.center"]'
     body = "".join(f"    {step}\n" for step in [*steps, f"return {result}"])
@@ -186,9 +186,10 @@ def _example(trained: TrainedRound) -> str:
 
 def _example_row(trained: TrainedRound) -> dict[str, Any]:
     """Return a row of a table: centres, in a few digits, and first categories."""
-    centers = iter(trained.scaling.get("inputs.center", torch.zeros(trained.widths[0])).tolist())
+    centers = trained.scaling.get("inputs.center", torch.zeros(trained.widths[0]))
+    numbers = iter(centers.nan_to_num(0, 0, 0).tolist())  # a damaged run's may be no numbers
     row: dict[str, Any] = {}
     for column in trained.columns.inputs:
-        center, *_ = islice(centers, len(column.features))
+        center, *_ = islice(numbers, len(column.features))
         row[column.name] = column.categories[0] if column.kind == "category" else float(f"{center:.4g}")
     return row

@@ -18,12 +18,14 @@ class Loss(ABC):
         takes_probabilities: whether outputs must lie between 0 and 1.
         needs_indicators: whether targets must be 0 and 1.
         fewest_outputs: how many outputs it takes at least.
+        link_name: the layer that computes what `link` does.
     """
 
     is_sum: bool = False
     takes_probabilities: bool = False
     needs_indicators: bool = False
     fewest_outputs: int = 1
+    link_name: str = "identity"
 
     @abstractmethod
     def forward(self, output: Tensor, target: Tensor) -> Tensor:

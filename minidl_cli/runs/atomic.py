@@ -23,6 +23,18 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     sync_folder(path.parent)
 
 
+def write_where_told(path: Path, content: bytes | str) -> None:
+    """Write a file that the user named. A link stays one, and is followed; a pipe or a device is written to.
+
+    Raises:
+        OSError: it cannot be written; a file that was at `path` is still there.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    else:
+        write_atomically(path.resolve(), content)
+
+
 def sync_folder(path: Path) -> None:
     """Make the names in a folder survive a power failure."""
     descriptor = os.open(path, os.O_RDONLY)

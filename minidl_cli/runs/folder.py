@@ -272,10 +272,6 @@ class Run:
         folder.mkdir(exist_ok=True)
         write_atomically(folder / f"{name}.safetensors", save(dict(weights)))
 
-    def has_weights(self, name: str) -> bool:
-        """Tell whether there is `weights/{name}.safetensors`."""
-        return (self.path / f"weights/{name}.safetensors").is_file()
-
     def weights(self, name: str = "last") -> "dict[str, Tensor]":
         """Return the named tensors of `weights/{name}.safetensors`.
 
@@ -286,6 +282,8 @@ class Run:
         from safetensors.torch import load
 
         file = f"weights/{name}.safetensors"
+        if name == "best" and self.is_finished and not (self.path / file).exists():
+            raise InputError(f"{self.path}: has no best weights, as there was no validation part; use the last")
         try:
             return load(self._read(file))
         except SafetensorError as error:

@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..runs.folder import DEFAULT_RUNS_DIR, RoundRow, Run
 from ..runs.metrics import Curves, Numbers
 from ..statistics import mean_and_deviation
-from ..training.build import Task, build_run, load_config, make_dataset
+from ..training.build import Task, build_run, load_config, registry
 from ..training.evaluation import count_rounds, summarize_rounds
 from ..training.prediction import read_columns
 from .targets import describe_targets
@@ -246,7 +246,8 @@ def _learned(side: Side) -> str:
 
 
 def _target_values(side: Side) -> tuple[float, float]:
-    return make_dataset(side.config).target_values
+    values: tuple[float, float] = registry().make("dataset", side.config.data).target_values
+    return values
 
 
 def _incomparable(a: Side, b: Side) -> dict[str, str]:
@@ -293,5 +294,7 @@ def _share_data(a: Side, b: Side) -> bool:
 
 def _samples(side: Side, contents: Mapping[str, str]) -> tuple[Any, ...]:
     """Return what, with a round's seed, decides its samples; paths are replaced by contents."""
-    data = {key: contents.get(str(value), value) for key, value in _flatten(side.config.data.spelled_out())}
+    spelled_out, treatments = side.config.data.spelled_out(), registry().make("dataset", side.config.data).treatments
+    data = {key: contents.get(str(value), value) for key, value in _flatten(spelled_out)}
+    data = {key: value for key, value in data.items() if not treatments & set(key.split(".")[1:2])}
     return data, side.config.data_seed, side.config.training.validation

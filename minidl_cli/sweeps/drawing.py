@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .. import metrics
-from ..data.columns import Columns
+from ..data.columns import Columns, written
 from ..display import figures
 from ..nn.sequential import Sequential
 from ..runs.folder import Run
@@ -122,7 +122,7 @@ def axis_labels(columns: Columns) -> tuple[str, str]:
 def class_names(columns: Columns) -> tuple[str, str]:
     """Return what the two classes of a plane are called."""
     assert columns.classes is not None
-    one, other = (label if isinstance(label, str) else f"class {label}" for label in columns.classes)
+    one, other = (label if isinstance(label, str) else f"class {written(label)}" for label in columns.classes)
     return one, other
 
 

@@ -15,9 +15,9 @@ def outline(config: Config) -> dict[str, Any]:
 
     Returns:
         `name`, `data`, `parts` (the number of samples of each), `predicts` (the names of the `targets`, and the
-        `classes`, if it is classes), `inputs`, `layers` (each with `layer`, `arguments`, `outputs`, `parameters`: shapes
-        by name, `count`), `loss`, `optimizer`, `schedule`, `parameters` (all of one round), `rounds`, `variants` (their
-        labels, if the config varies anything), `steps` (who takes them), and `memory`: `workers`,
+        `classes`, if it is classes), `inputs`, `layers` (each with `layer`, `arguments`, `outputs`, `parameters`:
+        shapes by name, `count`), `loss`, `optimizer`, `schedule`, `parameters` (all of one round), `rounds`,
+        `variants` (their labels, if the config varies anything), `steps` (who takes them), and `memory`: `workers`,
         `rounds_per_stack`, and the bytes of `vectors`, `activations`, `samples` and their `total` while all workers
         train.
 

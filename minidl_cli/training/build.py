@@ -188,7 +188,7 @@ def build(config: Config, dataset: Dataset | None = None) -> Task:
         schedule=make("schedule", config.training.schedule),
         dtype=dataset.dtype,
     )
-    _check_outputs(network, dataset, config)
+    check_outputs(config, network, task.loss, dataset.columns)
     _check_loss(task)
     _check_targets(dataset, config)
     _check_validation(task)
@@ -250,19 +250,27 @@ def connect(config: Config, columns: Columns, fitted: Mapping[str, int]) -> Sequ
         raise config.error(error.place, str(error)) from error
 
 
-def _check_outputs(network: Sequential, dataset: Dataset, config: Config) -> None:
+def check_outputs(config: Config, network: Sequential, loss: Loss, columns: Columns) -> None:
+    """Make sure that the outputs of a network and its loss fit what it is to predict.
+
+    Raises:
+        InputError: they do not; the message names the layer or the loss and its place.
+    """
     with_parameters = [index for index, layer in enumerate(network.layers) if layer.parameters()]
     if not with_parameters:
         raise config.error(("model",), "has no parameters, so there is nothing to train; add a linear layer")
     outputs, place = network.widths[-1], ("model", with_parameters[-1])
     found = f"the network puts out {outputs} values after this {config.model[place[1]].name} layer, but"
-    if dataset.columns.classes is None:
-        targets = len(dataset.columns.targets)
+    if columns.classes is None:
+        if loss.needs_indicators:
+            problem = f"{config.loss.name} is for classes, but the target is a number; use mse, l1 or huber"
+            raise config.error(("loss",), problem)
+        targets = len(columns.targets)
         if outputs != targets:
-            columns = f"{targets} target columns" if targets > 1 else "1 target column"
-            raise config.error(place, f"{found} {config.data.name} has {columns}; the outputs must be {targets}")
+            named = f"{targets} target columns" if targets > 1 else "1 target column"
+            raise config.error(place, f"{found} {config.data.name} has {named}; the outputs must be {targets}")
         return
-    classes = len(dataset.columns.classes)
+    classes = len(columns.classes)
     if outputs != classes and (outputs, classes) != (1, 2):
         fitting = f"{classes} (one for each class)" + (" or 1" if classes == 2 else "")
         raise config.error(place, f"{found} {config.data.name} has {classes} classes; the outputs must be {fitting}")
@@ -271,8 +279,6 @@ def _check_outputs(network: Sequential, dataset: Dataset, config: Config) -> Non
 def _check_loss(task: Task) -> None:
     config, loss, outputs = task.config, task.loss, task.network.widths[-1]
     name, last = config.loss.name, len(config.model) - 1
-    if loss.needs_indicators and task.dataset.columns.classes is None:
-        raise config.error(("loss",), f"{name} is for classes, but the target is a number; use mse, l1 or huber")
     if outputs < loss.fewest_outputs:
         problem = f"{name} takes at least {loss.fewest_outputs} outputs, one for each class, but the network has one"
         raise config.error(("loss",), f"{problem}; use bce_with_logits, or a last layer of {loss.fewest_outputs}")

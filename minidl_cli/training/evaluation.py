@@ -214,8 +214,6 @@ def checked_weights(run: Run, config: Config, network: Sequential, rounds: int, 
     Raises:
         InputError: there are none, or they are not those of the run's config: a name, a shape or a type differs.
     """
-    if which == "best" and run.is_finished and not run.has_weights("best"):
-        raise InputError(f"{run.path}: has no best weights, as there was no validation part; use the last")
     weights = run.weights(which)
     expected = {name: (rounds, *shape) for name, shape in network.state_shapes().items()}
     found = {name: tuple(values.shape) for name, values in weights.items()}

@@ -2,22 +2,25 @@
 
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from io import BytesIO
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data.columns import NO_CLASS, Column
+from ..data.columns import NO_CLASS, Column, written
 from ..data.dataset import encode
 from ..data.tables.messages import listed, shown
+from ..data.tables.preparing import check_size
 from ..data.tables.reading import open_table
 from ..data.tables.table_file import TableFile, Wanted
 from ..errors import InputError, MinidlWarning
-from ..runs.atomic import write_atomically
+from ..runs.atomic import write_where_told
 from .prediction import Predictor
 from .samples import Samples
 
@@ -33,9 +36,19 @@ def open_new(source: str) -> TableFile:
     Raises:
         InputError: the file is not there, or is no table.
     """
-    if source == "-":
-        return open_table(sys.stdin.buffer.read(), "standard input")
-    return open_table(Path(source))
+    if source != "-" and not Path(source).is_fifo():
+        return open_table(Path(source))
+    return open_table(_drained(source), "standard input" if source == "-" else source)
+
+
+def _drained(source: str) -> bytes:
+    """Return the content of what can be read only once: a pipe, or standard input by `-`."""
+    if source == "-" and sys.stdin is None:
+        raise InputError("standard input: is closed; name a file with --data")
+    try:
+        return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read: {error.strerror or error}") from error
 
 
 def read_inputs(predictor: Predictor, file: TableFile) -> Tensor:
@@ -51,7 +64,7 @@ def read_samples(predictor: Predictor, file: TableFile) -> Samples:
     """Return the rows of a table with their targets, for all rounds of the predictor.
 
     Raises:
-        InputError: as above; or a target is missing, or is none of the classes.
+        InputError: as above; or a target is missing, or is none of the classes, or too large a number.
     """
     columns = predictor.columns
     frame = _read(predictor, file, columns.targets)
@@ -61,7 +74,7 @@ def read_samples(predictor: Predictor, file: TableFile) -> Samples:
     else:
         labels = columns.labels(frame)
         gaps = (labels == NO_CLASS).unsqueeze(0)
-        targets = encode(labels, predictor.network.widths[-1], predictor.target_values, predictor.dtype)
+        targets = encode(labels, predictor.network.widths[-1], predictor.dataset.target_values, predictor.dtype)
     if gaps.any():
         target, row = (int(place) for place in gaps.nonzero()[0])
         value, known = frame[columns.targets[target]][row], listed(columns.classes or ())
@@ -71,6 +84,9 @@ def read_samples(predictor: Predictor, file: TableFile) -> Samples:
             columns.targets[target],
             missing if value is None else f"{shown(value)} is none of the classes that the network knows: {known}",
         )
+    if columns.classes is None:
+        for name, numbers in zip(columns.targets, targets, strict=True):
+            check_size(file, name, numbers, predictor.dtype)
     inputs = _encoded(predictor, file, frame)
     return Samples(inputs.unsqueeze(0), targets.to(predictor.dtype).unsqueeze(0))
 
@@ -78,10 +94,13 @@ def read_samples(predictor: Predictor, file: TableFile) -> Samples:
 def predict_table(predictor: Predictor, file: TableFile, keep: Sequence[str] = ()) -> "pl.DataFrame":
     """Return what all rounds together say of each row of a table, in its order, as `tabulate` describes it.
 
+    Rows in which every field is empty, such as blank lines, are left out.
+
     Args:
         predictor: the rounds.
         file: the table.
-        keep: columns of it to copy as they stand; they come first.
+        keep: columns of it to copy as they are read: without white space around text, and empty for `NA` and the like;
+            they come first.
 
     Raises:
         InputError: as above; or a column to keep is missing, or has the name of a predicted one.
@@ -97,15 +116,17 @@ def predict_table(predictor: Predictor, file: TableFile, keep: Sequence[str] = (
 
 
 def write_table(frame: "pl.DataFrame", path: Path) -> None:
-    """Write a table as Parquet, if the path says so, or CSV.
+    """Write a table as Parquet, if the path says so, or CSV. A link, a pipe or a device stays what it is.
 
     Raises:
         InputError: it cannot be written there.
     """
     content = BytesIO()
-    frame.write_parquet(content) if path.suffix == ".parquet" else frame.write_csv(content)
+    frame.write_parquet(content) if path.suffix.lower() == ".parquet" else frame.write_csv(content)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; name a file in it with -o")
     try:
-        write_atomically(path, content.getvalue())
+        write_where_told(path, content.getvalue())
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
@@ -122,20 +143,20 @@ def tabulate(predictor: Predictor, inputs: Tensor) -> Arrays:
         rounds; that mean for each class, `probability_<label>` (`output_<label>` where the network gives no
         probabilities); and with several rounds `disagreement`, the share of them that are for another class. Of
         numbers: for each target the mean under its name, and with several rounds their deviation, `<target>_std`.
+        Where a target has one of the other names itself, that column has a number, such as `<target>_std_2`.
     """
     describe = _describe_numbers if predictor.columns.classes is None else _describe_classes
     return _joined(describe(predictor, block.numpy().astype(np.float64)) for block in predictor.blocks(inputs.T))
 
 
-def _read(predictor: Predictor, file: TableFile, targets: Iterable[str]) -> "pl.DataFrame":
+def _read(predictor: Predictor, file: TableFile, targets: Sequence[str]) -> "pl.DataFrame":
     kinds = predictor.columns.kinds
     names = [*(column.name for column in predictor.columns.inputs), *targets]
     file.require(names)
-    otherwise = "the network was trained on such values; correct it"
-    wanted = {
-        name: Wanted(kinds[name], f"{otherwise}, or leave it empty" if predictor.fills_gaps else otherwise)
-        for name in names
-    }
+    advice = "the network takes nothing else here; correct it"
+    if predictor.fills_gaps:
+        advice += ", or leave it empty"
+    wanted = {name: Wanted(kinds[name], advice, is_exact=name in targets) for name in names}
     return file.read(wanted, predictor.dtype)
 
 
@@ -143,12 +164,16 @@ def _encoded(predictor: Predictor, file: TableFile, frame: "pl.DataFrame") -> Te
     """Return the features `[features, rows]` of a table, which is used up."""
     columns = predictor.columns
     for column in columns.inputs:
+        values = frame[column.name]
         if column.kind == "category":
-            _check_categories(predictor, file, column, frame[column.name])
-        gaps = frame[column.name].is_null()
-        if gaps.any() and not predictor.fills_gaps:
-            row = gaps.arg_true()[0]
-            raise file.problem(row, column.name, "there is no value, and the network was trained to fill none")
+            _check_categories(predictor, file, column, values)
+        if column.kind == "number" and (row := values.is_infinite().index_of(True)) is not None:
+            largest = f"{torch.finfo(predictor.dtype).max:.1g}"
+            raise file.problem(row, column.name, f"the number is infinite, or beyond {largest}; correct it")
+        if values.null_count() and not predictor.fills_gaps:
+            row = values.is_null().arg_true()[0]
+            problem = "there is no value, and the network has learned none to fill in"
+            raise file.problem(row, column.name, f"{problem}; write one, or train with missing: mean")
     return columns.encode(frame, predictor.dtype)
 
 
@@ -156,12 +181,14 @@ def _check_categories(predictor: Predictor, file: TableFile, column: Column, val
     unknown = ~values.is_in(list(column.categories)) & values.is_not_null()
     if not unknown.any():
         return
-    if not predictor.ignores_unknown:
+    if not predictor.dataset.ignores_unknown:
         row = unknown.arg_true()[0]
         known = listed(column.categories)
         raise file.problem(row, column.name, f"{shown(values[row])} is none of the categories in training: {known}")
     found = listed(values.filter(unknown).unique(maintain_order=True).to_list())
-    problem = f"{unknown.sum():,} values are none of the categories in training ({found}); they count as none at all"
+    number = int(unknown.sum())
+    values_are, they_count = ("value is", "it counts") if number == 1 else ("values are", "they count")
+    problem = f"{number:,} {values_are} none of the categories in training ({found}); {they_count} as none at all"
     warnings.warn(str(file.column_problem(column.name, problem)), MinidlWarning, stacklevel=2)
 
 
@@ -170,14 +197,15 @@ def _describe_classes(predictor: Predictor, predictions: NDArray[np.float64]) ->
     labels = predictor.columns.classes
     assert labels is not None
     if predictions.shape[2] == 1:
-        predictions = np.concatenate([sum(predictor.target_values) - predictions, predictions], axis=2)
+        predictions = np.concatenate([sum(predictor.dataset.target_values) - predictions, predictions], axis=2)
     means = predictions.mean(axis=0)
     chosen = means.argmax(axis=1)
     what = "probability" if predictor.gives_probabilities else "output"
     described: Arrays = {predictor.columns.targets[0]: np.array(labels)[chosen]}
-    described |= {f"{what}_{label}": means[:, place] for place, label in enumerate(labels)}
+    for place, label in enumerate(labels):
+        described[_unused(f"{what}_{written(label)}", described)] = _digits(means[:, place], predictor)
     if len(predictions) > 1:
-        described["disagreement"] = (predictions.argmax(axis=2) != chosen).mean(axis=0)
+        described[_unused("disagreement", described)] = (predictions.argmax(axis=2) != chosen).mean(axis=0)
     return described
 
 
@@ -186,10 +214,25 @@ def _describe_numbers(predictor: Predictor, predictions: NDArray[np.float64]) ->
     described: Arrays = {}
     for place, target in enumerate(predictor.columns.targets):
         values = predictions[:, :, place]
-        described[target] = values.mean(axis=0)
+        described[target] = _digits(values.mean(axis=0), predictor)
         if len(values) > 1:
-            described[f"{target}_std"] = values.std(axis=0, ddof=1)
+            name = _unused(f"{target}_std", [*predictor.columns.targets, *described])
+            described[name] = _digits(values.std(axis=0, ddof=1), predictor)
     return described
+
+
+def _digits(values: NDArray[np.float64], predictor: Predictor) -> NDArray[np.float64]:
+    """Return numbers rounded to the digits that the network has: others would mean nothing."""
+    import polars as pl
+
+    written = pl.Series(values.astype(predictor.config.training.dtype)).cast(pl.String)
+    return written.cast(pl.Float64).to_numpy()
+
+
+def _unused(name: str, used: Container[str]) -> str:
+    """Return a column's name, or where another has it, the name with a number."""
+    numbered = (f"{name}_{number}" for number in count(2))
+    return next(each for each in chain([name], numbered) if each not in used)
 
 
 def _joined(blocks: Iterable[Arrays]) -> Arrays:

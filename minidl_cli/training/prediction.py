@@ -15,7 +15,7 @@ from ..nn.preprocessing import INITIAL
 from ..nn.sequential import Sequential
 from ..runs.folder import Run
 from ..statistics import Summary
-from .build import connect, judge_of, load_config, make_dataset, make_loss
+from .build import check_outputs, connect, judge_of, load_config, make_dataset, make_loss
 from .evaluation import (
     PREDICTED_NUMBERS,
     STACK_SIZE,
@@ -76,8 +76,9 @@ class Predictor:
         places = [place for place, row in enumerate(rows) if row[1] == "finished" and seed in (None, row[0])]
         if not places:
             raise InputError(f"{run.path}: has no finished round{'' if seed is None else f' of seed {seed}'}")
-        which, dataset = weights or chosen_weights(config), make_dataset(config)
+        which, dataset, loss = weights or chosen_weights(config), make_dataset(config), make_loss(config)
         network = connect(config, columns, _fitted(run, columns, run.weights(which)))
+        check_outputs(config, network, loss, columns)
         stored = checked_weights(run, config, network, len(rows), which)
         return cls(
             run=run,
@@ -88,7 +89,7 @@ class Predictor:
             missing=0 if seed is not None else len(rows) - len(places),
             weights={name: values[places] for name, values in stored.items()},
             network=network,
-            judge=judge_of(make_loss(config), network, columns, dataset),
+            judge=judge_of(loss, network, columns, dataset),
         )
 
     @property
@@ -164,7 +165,11 @@ def read_columns(run: Run) -> Columns:
 
 
 def _fitted(run: Run, columns: Columns, weights: Iterable[str]) -> dict[str, int]:
-    """Return what was fitted to the data, by the names of the weights, and how many numbers of each there have to be."""
+    """Return what was fitted to the data, by the names of the weights, and how many numbers there have to be of each.
+
+    Raises:
+        InputError: a part of it is missing.
+    """
     lengths = {"inputs": len(columns.features), "targets": len(columns.targets), "classes": len(columns.classes or ())}
     fitted = {name: lengths[name.partition(".")[0]] for name in weights if name in INITIAL}
     for center in ("inputs.center", "targets.center"):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import scores
-from ..data.columns import Columns, Label
+from ..data.columns import Columns, Label, written
 from ..metrics import METRICS
 from ..scores import Floats, Integers
 from ..statistics import Summary, summarize
@@ -71,7 +71,7 @@ def classification_report(
     missing = planned - len(judged)
     described: Report = {
         "metrics": _summaries([_class_metrics(each) for each in judged], missing),
-        "classes": {str(label): _describe_class(index, judged, missing) for index, label in enumerate(labels)},
+        "classes": {written(label): _describe_class(index, judged, missing) for index, label in enumerate(labels)},
     }
     matrices = [each.confusion for each in judged if each.confusion is not None]
     return described | ({"confusion": _describe_confusion(matrices)} if matrices else {})

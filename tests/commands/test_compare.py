@@ -8,9 +8,8 @@ import pytest
 
 
 @pytest.fixture
-def run(minidl, small_file, monkeypatch):
+def run(minidl, small_file, no_figures):
     """Trains the small config in this process, without figures, and returns the run's folder."""
-    monkeypatch.setattr("minidl_cli.sweeps.drawing.draw_figures", lambda *_: None)
 
     def run(*arguments):
         outcome = minidl("sweep", small_file, "--workers", "1", "-q", *arguments)
@@ -54,6 +53,7 @@ def test_json(minidl, run):
     assert {each["paired"] for each in document["comparisons"]} == {False}
 
 
+@pytest.mark.figures
 def test_output_folder(minidl, run):
     first, second = run("--rounds", "2"), run("--rounds", "2", "--name", "other", "-s", "training.batch_size=5")
     outcome = minidl("compare", first, second, "-o", "out/here", "--json")

@@ -59,6 +59,21 @@ def test_next_command_can_be_pasted(minidl, flowers):
     assert minidl("train", path, "-s", "training.epochs=2", "-q").code == 0
 
 
+def test_next_command_of_a_name_like_an_option(minidl, flowers):
+    outcome = minidl("init", "--data", flowers, "--target", "species", "-o", "-f it's.yaml")
+    *_, train, path = shlex.split(outcome.out.splitlines()[-1])
+    assert (train, path) == ("train", "./-f it's.yaml")
+    assert minidl("train", path, "-s", "training.epochs=2", "-q").code == 0
+    introduction = Path("-f it's.yaml").read_text().splitlines()
+    assert shlex.split(introduction[2])[:4] == ["#", "minidl", "train", path]
+
+
+def test_booleans_are_called_as_in_the_table(minidl, tmp_path):
+    write_table(tmp_path / "t.csv", {"x": NUMBERS, "y": [row % 3 == 0 for row in range(ROWS)]})
+    outcome = minidl("init", "--data", "t.csv", "--target", "y")
+    assert "\nclasses   2: false 40, true 20\n" in outcome.out
+
+
 def test_what_is_printed_fits_a_terminal(minidl, tmp_path):
     columns: dict[str, Sequence[Any]] = {
         f"the column number {place}": [((place + 3) * row) % 17 for row in range(30)] for place in range(50)

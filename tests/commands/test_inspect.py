@@ -9,6 +9,8 @@ import pytest
 from minidl_cli.display.inspection import print_inspection
 from minidl_cli.runs.folder import Run
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 WIDE = ["-s", "model=[linear: 123, leaky_relu, linear: 31, layer_norm, sigmoid, linear: 2]"]
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -78,11 +79,16 @@ def test_classes_come_with_the_mean_over_rounds_and_how_far_they_disagree(minidl
     assert found.columns == ["kind", *probabilities, "disagreement"]
     predictor = Predictor.of(runs / "classes")
     rounds = predictor.predict(pl_tensor(inputs(runs, new))).double().numpy()
-    np.testing.assert_allclose(found[probabilities].to_numpy(), rounds.mean(axis=0), rtol=1e-12)
+    assert_same_digits(found[probabilities].to_numpy(), rounds.mean(axis=0))
     np.testing.assert_allclose(found[probabilities].to_numpy().sum(axis=1), 1, rtol=1e-6)
     best = rounds.mean(axis=0).argmax(axis=1)
     assert found["kind"].to_list() == [("p", "q", "r")[place] for place in best]
     np.testing.assert_allclose(found["disagreement"], (rounds.argmax(axis=2) != best).mean(axis=0))
+
+
+def assert_same_digits(written: NDArray[np.float64], expected: NDArray[np.float64]) -> None:
+    """Numbers of a network in single precision are written with all the digits that they have, and no more."""
+    np.testing.assert_array_equal(written.astype(np.float32), expected.astype(np.float32))
 
 
 def pl_tensor(values):
@@ -95,8 +101,8 @@ def test_numbers_come_in_their_own_units_with_their_deviation_over_rounds(minidl
     found = read(minidl("predict", runs / "numbers", "--data", new).out)
     assert found.columns == ["u", "u_std"]
     rounds = Predictor.of(runs / "numbers").predict(pl_tensor(inputs(runs, new))).double().numpy()[:, :, 0]
-    np.testing.assert_allclose(found["u"], rounds.mean(axis=0), rtol=1e-12)
-    np.testing.assert_allclose(found["u_std"], rounds.std(axis=0, ddof=1), rtol=1e-12)
+    assert_same_digits(found["u"].to_numpy(), rounds.mean(axis=0))
+    assert_same_digits(found["u_std"].to_numpy(), rounds.std(axis=0, ddof=1))
     assert 800 < found["u"].mean() < 1200
 
 
@@ -122,7 +128,7 @@ def test_a_single_round(minidl, runs, new):
     found = read(minidl("predict", runs / "numbers", "--data", new, "--round", "1").out)
     assert found.columns == ["u"]
     rounds = Predictor.of(runs / "numbers").predict(pl_tensor(inputs(runs, new))).double().numpy()
-    np.testing.assert_array_equal(found["u"], rounds[1, :, 0])
+    assert_same_digits(found["u"].to_numpy(), rounds[1, :, 0])
     wrong = minidl("predict", runs / "numbers", "--data", new, "--round", "7")
     assert (wrong.code, wrong.err) == (2, f"{runs / 'numbers'}: has no finished round of seed 7\n")
 
@@ -144,6 +150,8 @@ def test_writes_files(minidl, runs, new, tmp_path):
     assert (tmp_path / "out.csv").read_text() == expected
     minidl("predict", runs / "classes", "--data", new, "-o", "out.parquet")
     assert pl.read_parquet(tmp_path / "out.parquet").equals(read(expected))
+    minidl("predict", runs / "classes", "--data", new, "-o", "out.PARQUET")
+    assert (tmp_path / "out.PARQUET").read_bytes() == (tmp_path / "out.parquet").read_bytes()
     outcome = minidl("predict", runs / "classes", "--data", new, "-o", "nowhere/out.csv")
     assert outcome.code == 2
     assert outcome.err.startswith("nowhere/out.csv: cannot be written")
@@ -153,6 +161,71 @@ def test_standard_input(minidl, runs, new, monkeypatch):
     expected = minidl("predict", runs / "classes", "--data", new).out
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(new.read_bytes())))
     assert minidl("predict", runs / "classes", "--data", "-").out == expected
+
+
+def test_standard_input_that_is_closed(minidl, runs, monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    outcome = minidl("predict", runs / "classes", "--data", "-")
+    assert (outcome.code, outcome.err) == (2, "standard input: is closed; name a file with --data\n")
+
+
+def test_pipes(minidl, runs, new):
+    """They can be read only once, and are written to instead of being replaced."""
+    expected = minidl("predict", runs / "classes", "--data", new).out
+    source, sink = os.pipe()
+    os.write(sink, new.read_bytes())
+    os.close(sink)
+    assert minidl("predict", runs / "classes", "--data", f"/dev/fd/{source}").out == expected
+    os.close(source)
+    source, sink = os.pipe()
+    assert minidl("predict", runs / "classes", "--data", new, "-o", f"/dev/fd/{sink}").code == 0
+    os.close(sink)
+    with os.fdopen(source) as pipe:
+        assert pipe.read() == expected
+
+
+def test_a_link_stays_a_link(minidl, runs, new, tmp_path):
+    (tmp_path / "link.csv").symlink_to("real.csv")
+    assert minidl("predict", runs / "classes", "--data", new, "-o", "link.csv").code == 0
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "real.csv").read_text() == minidl("predict", runs / "classes", "--data", new).out
+
+
+def test_a_folder_is_no_file(minidl, runs, new, tmp_path):
+    outcome = minidl("predict", runs / "classes", "--data", new, "-o", ".")
+    assert (outcome.code, outcome.err) == (2, ".: is a folder; name a file in it with -o\n")
+
+
+def test_labels_that_are_booleans_are_written_as_in_tables(minidl, runs, tmp_path):
+    config = CONFIG.replace("kind", "y").replace("[a, b, c]", "[a]").replace("linear: 3", "linear: 2")
+    (tmp_path / "c.yaml").write_text(config)
+    (tmp_path / "train.csv").write_text("a,y\n" + "1,true\n2,false\n" * 10)
+    run = minidl("train", tmp_path / "c.yaml", "-q").out.strip()
+    header, *rows = minidl("predict", run, "--data", "train.csv").out.splitlines()
+    assert header == "y,probability_false,probability_true"
+    assert {row.partition(",")[0] for row in rows} <= {"true", "false"}
+
+
+@pytest.mark.parametrize(
+    ("target", "model", "header"),
+    [
+        ("[y, y_std]", "linear: 2", "y,y_std_2,y_std,y_std_std"),
+        ("disagreement", "linear: 2", "disagreement,probability_u,probability_v,disagreement_2"),
+        ("probability_u", "linear: 2", "probability_u,probability_u_2,probability_v,disagreement"),
+    ],
+)
+def test_targets_that_are_called_like_other_predicted_columns_keep_their_names(minidl, tmp_path, target, model, header):
+    config = CONFIG.replace("kind", target).replace("[a, b, c]", "[a]").replace("linear: 3", model)
+    if "y_std" in target:
+        config = config.replace("cross_entropy", "mse")
+    (tmp_path / "c.yaml").write_text(config)
+    rows = [f"{row},{row % 7},{row % 5 + 0.5},{'uv'[row % 2]},{'uv'[row % 2]}" for row in range(20)]
+    (tmp_path / "train.csv").write_text("\n".join(["a,y,y_std,disagreement,probability_u", *rows]))
+    run = minidl("sweep", tmp_path / "c.yaml", "-q", "--rounds", 2).out.strip()
+    predicted = minidl("predict", run, "--data", "train.csv").out.splitlines()
+    assert predicted[0] == header
+    if "y_std" not in target:
+        assert {row.partition(",")[0] for row in predicted[1:]} <= {"u", "v"}
 
 
 def test_json(minidl, runs, new):
@@ -222,6 +295,8 @@ def test_eval_needs_the_data_as_they_were(minidl, runs, tmp_path):
         (("a,b,c", "a,bb,c"), "no column 'b'; did you mean 'bb'?"),
         (("a,b,c", "a,b,c,a"), "two columns are called 'a'"),
         (("row 2", "row 2\nx,1,y,p,1,more"), "line 5, column 'a': 'x' is not a number"),
+        (("row 2", "row 2\ninf,1,y,p,1,more"), "line 5, column 'a': the number is infinite, or beyond 3e+38; correct"),
+        (("row 2", "row 2\n1e39,1,y,p,1,more"), "line 5, column 'a': the number is infinite, or beyond 3e+38; correct"),
     ],
 )
 def test_what_is_wrong_gets_one_line(minidl, runs, new, change, problem):
@@ -237,7 +312,7 @@ def test_gaps_are_filled_as_in_training(minidl, runs, new, tmp_path):
     frame.write_csv(tmp_path / "gap.csv")
     found = read(minidl("predict", runs / "classes", "--data", tmp_path / "gap.csv", "--round", "0").out)
     predictor = Predictor.of(runs / "classes", seed=0)
-    fill = float(predictor.network.state()["inputs.fill"][0, 0])
+    fill = float(predictor.weights["inputs.fill"][0, 0])
     frame.with_columns(pl.col("a").fill_null(fill)).write_csv(tmp_path / "filled.csv")
     filled = read(minidl("predict", runs / "classes", "--data", tmp_path / "filled.csv", "--round", "0").out)
     assert found.equals(filled)
@@ -250,8 +325,12 @@ def test_unknown_categories_are_said_and_count_as_none(minidl, runs, new, tmp_pa
     new.write_text("\n".join(map(",".join, known)) + "\n")
     outcome = minidl("predict", runs / "classes", "--data", new)
     assert outcome.code == 0
-    problem = "1 values are none of the categories in training ('new [/x]'); they count as none at all"
+    problem = "1 value is none of the categories in training ('new [/x]'); it counts as none at all"
     assert outcome.err == f"warning: {new}: column 'c': {problem}\n"
+    known[2][2] = "newer"
+    new.write_text("\n".join(map(",".join, known)) + "\n")
+    problem = "2 values are none of the categories in training ('new [/x]', 'newer'); they count as none at all"
+    assert minidl("predict", runs / "classes", "--data", new).err == f"warning: {new}: column 'c': {problem}\n"
 
 
 def test_unknown_classes_and_missing_targets_cannot_be_measured(minidl, runs, new):
@@ -263,6 +342,27 @@ def test_unknown_classes_and_missing_targets_cannot_be_measured(minidl, runs, ne
     new.write_text(text.replace(",q,", ",,", 1))
     outcome = minidl("eval", runs / "classes", "--data", new)
     assert (outcome.code, "there is no value" in outcome.err) == (2, True)
+
+
+def test_labels_that_single_precision_cannot_tell_apart(minidl, tmp_path):
+    """The network itself is in single precision."""
+    config = CONFIG.replace("kind", "y").replace("[a, b, c]", "[a]").replace("linear: 3", "linear: 2")
+    (tmp_path / "c.yaml").write_text(config)
+    (tmp_path / "train.csv").write_text("a,y\n" + "1,100000001\n2,100000002\n" * 10)
+    run = minidl("train", tmp_path / "c.yaml", "-q").out.strip()
+    report = json.loads(minidl("eval", run, "--data", "train.csv", "--json").out)["report"]["data"]
+    assert {label: each["samples"] for label, each in report["classes"].items()} == {
+        "100000001": 10,
+        "100000002": 10,
+    }
+
+
+@pytest.mark.parametrize("number", ["inf", "1e30"])
+def test_numbers_too_large_cannot_be_measured(minidl, runs, new, number):
+    new.write_text(f"a,b,c,u\n1,2,x,3\n1,2,x,{number}\n")
+    outcome = minidl("eval", runs / "numbers", "--data", new)
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"{new}: line 3, column 'u': the number is ")
 
 
 def test_networks_of_drawn_data_predict_too(minidl, small_file, tmp_path):
@@ -289,3 +389,29 @@ def test_the_file_is_read_once(runs, tmp_path, workers):
         pass
     for name in ("rounds.csv", "weights/last.safetensors"):
         assert (job.run.path / name).read_bytes() == (alone.path / name).read_bytes()
+
+
+def test_how_many_rows_are_predicted_at_once_changes_no_bit(runs, monkeypatch):
+    """Nor how many rounds there are: a round predicts the same alone."""
+    from minidl_cli.training import prediction
+
+    numbers = np.random.default_rng(2).normal(0, 30, (1500, 5))
+    expected = list(Predictor.of(runs / "classes").blocks(pl_tensor(numbers)))
+    monkeypatch.setattr(prediction, "PREDICTED_NUMBERS", 3000)
+    blocks = list(Predictor.of(runs / "classes").blocks(pl_tensor(numbers)))
+    alone = list(Predictor.of(runs / "classes", seed=1).blocks(pl_tensor(numbers)))
+    assert (len(expected), len(blocks), len(alone)) == (1, 6, 2)
+    joined = np.concatenate(blocks, axis=1)
+    np.testing.assert_array_equal(joined, expected[0])
+    np.testing.assert_array_equal(np.concatenate(alone, axis=1)[0], joined[1])
+
+
+def test_what_cannot_be_fitted_is_found_before_there_is_a_run(minidl, tmp_path):
+    """A category of a single row is in the training part of some rounds only."""
+    rows = [f"{'rare' if place == 0 else 'usual'},{place / 2},{'pq'[place % 2]}" for place in range(20)]
+    (tmp_path / "train.csv").write_text("\n".join(["c,a,kind", *rows]) + "\n")
+    (tmp_path / "c.yaml").write_text(CONFIG.replace("features: [a, b, c], missing: mean", "unseen: error"))
+    outcome = minidl("sweep", "c.yaml", "--rounds", "20", "-s", "model.2.linear=2")
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert "no training row has 'rare'" in outcome.err
+    assert not list((tmp_path / "runs").glob("*"))

@@ -11,12 +11,8 @@ LINEAR = ["-s", "model=[linear: 7, linear: 5, linear: 2]", "-s", "training.epoch
 
 
 @pytest.fixture
-def sweep(minidl, small_file, monkeypatch):
+def sweep(minidl, small_file, no_figures):
     """Sweeps the small config in this process, without figures."""
-    monkeypatch.setattr("minidl_cli.sweeps.drawing.draw_figures", lambda *_: None)
-    monkeypatch.setattr("minidl_cli.sweeps.contrast_results._draw_predictions", lambda *_: None)
-    for name in ("variants", "rounds", "final_points", "final_pairs"):
-        monkeypatch.setattr(f"minidl_cli.display.figures.draw_{name}", lambda *_, **__: None)
     return lambda *arguments: minidl("sweep", small_file, "--workers", "1", *arguments)
 
 

@@ -165,6 +165,7 @@ def test_reductions_along_each_dimension(compiler, dtype):
         for name, reduce in ALONG.items()
         for layout, of in layouts.items()
         for dim, keepdim in ((0, True), (1, True), (1, False), (-1, False), (2, True))
+        if layout == "contiguous" or keepdim  # what is left out of a shape is left out of every layout's
     }
     # Turned round, so that NaN and infinities come after other numbers.
     assert_agree(repeat(compiler, functions, [three(dtype, 3, 6, 37)[0].flip(0, 1)]), 32)

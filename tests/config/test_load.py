@@ -21,6 +21,12 @@ IN_TRAINING = (
 )
 IN_DISC = "train, test, inside_label, target_values, radius"
 
+TABLE = "data: {table: {file: x.csv, target: y"
+MISSING = (
+    "data.table.missing: must be 'error', 'drop', 'mean', 'median', 'most_frequent' or a mapping such as "
+    "{constant: ...}"
+)
+
 
 def known(kind: str) -> str:
     return ", ".join(registry().types[kind])
@@ -291,6 +297,45 @@ MISTAKES = [
     ("data: {disc: {target_values: 1}}", 30, "data.disc.target_values: must be a list, not 1"),
     ("data: {disc: {target_values: [0, b]}}", 34, "data.disc.target_values.1: must be a number, not the text 'b'"),
     ("data: {disc: {target_values: [0, .nan]}}", 34, "data.disc.target_values.1: must be a finite number, not .nan"),
+    # A value of a union, where each branch complains: only the branch that it has the form of counts
+    (f"{TABLE}, class_weights: {{p: -1}}}}}}", 59, "data.table.class_weights.p: must be at least 0, not -1"),
+    (f"{TABLE}, class_weights: {{p: x}}}}}}", 59, "data.table.class_weights.p: must be a number, not the text 'x'"),
+    (f"{TABLE}, class_weights: {{}}}}}}", 55, "data.table.class_weights: must not be empty"),
+    (
+        f"{TABLE}, class_weights: balance}}}}",
+        55,
+        "data.table.class_weights: must be 'balanced' or a mapping of keys, not the text 'balance'",
+    ),
+    (f"{TABLE}, missing: {{constant: .nan}}}}}}", 60, "data.table.missing.constant: must be a finite number, not .nan"),
+    (
+        f"{TABLE}, missing: {{constan: 0}}}}}}",
+        50,
+        "data.table.missing.constan: the key must be 'constant', not the text 'constan'",
+    ),
+    (f"{TABLE}, missing: {{}}}}}}", 49, "data.table.missing: must not be empty"),
+    (f"{TABLE}, missing: zero}}}}", 49, f"{MISSING}, not the text 'zero'"),
+    (f"{TABLE}, missing: 0}}}}", 49, f"{MISSING}, not 0"),
+    (f"{TABLE}, missing: [mean]}}}}", 49, f"{MISSING}, not a list"),
+    (f"{TABLE}, features: [true]}}}}", 51, "data.table.features.0: must be text, not true; put it in quotes"),
+    (f"{TABLE}, features: [a, 1]}}}}", 54, "data.table.features.1: must be text, not 1; put it in quotes"),
+    (f"{TABLE}, features: []}}}}", 50, "data.table.features: must not be empty"),
+    (
+        "data: {table: {file: x.csv, target: 1}}",
+        37,
+        "data.table.target: must be text or a list, not 1; put it in quotes",
+    ),
+    (
+        "data: {table: {file: x.csv, target: {a: 1}}}",
+        37,
+        "data.table.target: must be text or a list, not a mapping",
+    ),
+    (
+        "data: {table: {file: x.csv, target: [y, 2]}}",
+        41,
+        "data.table.target.1: must be text, not 2; put it in quotes",
+    ),
+    ("data: {table: {file: x.csv, target: [1]}}", 38, "data.table.target.0: must be text, not 1; put it in quotes"),
+    ("data: {table: {file: x.csv, target: []}}", 37, "data.table.target: must not be empty"),
 ]
 DATA_SEED = "data_seed: must be a whole number or 'round'"
 NAME = "name: must not start with a dot or contain slashes: it becomes part of a folder's name"

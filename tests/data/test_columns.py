@@ -22,7 +22,7 @@ def encoded(*columns: Column, dtype: torch.dtype = torch.float64, **values: list
     frame = pl.DataFrame(values)
     matrix = Columns(columns, ("y",), None).encode(frame, dtype)
     assert matrix.dtype == dtype
-    assert not set(frame.columns) & {column.name for column in columns}  # used up
+    assert all(frame[column.name].dtype == pl.Null for column in columns)  # used up
     return [[None if math.isnan(value) else value for value in row] for row in matrix.tolist()]
 
 
@@ -67,11 +67,17 @@ def test_features_are_named() -> None:
         (("x", "y"), ["y", "x", None, "z"], [1, 0, NO_CLASS, NO_CLASS], "category"),
         ((3, 7), [7.0, 3.0, None, 4.0], [1, 0, NO_CLASS, NO_CLASS], "number"),
         ((3, 7), [7, 3, None, 4], [1, 0, NO_CLASS, NO_CLASS], "number"),
+        (
+            (100000001, 100000002),
+            pl.Series([1e8 + 1, 1e8, 1e9], dtype=pl.Float32),
+            [NO_CLASS, NO_CLASS, NO_CLASS],
+            "number",
+        ),
         ((0.5, 1.5), [1.5, 0.5, None, 1.0], [1, 0, NO_CLASS, NO_CLASS], "number"),
         ((False, True), [True, False, None], [1, 0, NO_CLASS], "boolean"),
     ],
 )
-def test_labels_become_classes(classes: Any, labels: list[Any], expected: list[int], kind: str) -> None:
+def test_labels_become_classes(classes: Any, labels: Any, expected: list[int], kind: str) -> None:
     columns = Columns((NUMBER,), ("y",), classes)
     assert columns.labels(pl.DataFrame({"y": labels}, strict=False)).tolist() == expected
     assert columns.kinds == {"n": "number", "y": kind}
@@ -131,6 +137,12 @@ def altered(**changes: Any) -> dict[str, Any]:
         (altered(classes=[0, True]), "must all be text"),
         (altered(classes=[0.0, math.nan]), "classes.1"),
         (altered(classes=[None, "a"]), "classes.0"),
+        (altered(classes=[0, 2**53]), "must lie between ±2⁵³"),
+        (altered(classes=[0, -(2**70)]), "must lie between ±2⁵³"),
+        (altered(classes=["a", "\ud800"]), "no Unicode"),
+        (altered(targets=["\udc00"]), "no Unicode"),
+        (altered(inputs=[{"name": "\udfff"}]), "no Unicode"),
+        (altered(inputs=[{"name": "n", "kind": "category", "categories": ["\ud800"]}]), "no Unicode"),
     ],
 )
 def test_what_a_stranger_wrote_is_checked(data: Any, problem: str) -> None:

@@ -125,6 +125,20 @@ def test_a_column_is_what_its_values_look_like(values: list[str], kind: Kind, ex
     assert column.null_count() == 0
 
 
+def test_the_kinds_of_all_columns_are_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table may have thousands of columns, and each select takes as long as many of them."""
+    select, selects = pl.DataFrame.select, []
+    monkeypatch.setattr(pl.DataFrame, "select", lambda *arguments: selects.append(1) or select(*arguments))
+    counts = []
+    for number in (4, 40):
+        header = ",".join(f"c{place}" for place in range(number))
+        row = ",".join(["1", "x", "2026-01-31", "true"] * (number // 4))
+        selects.clear()
+        read(f"{header}\n{row}\n{row}\n")
+        counts.append(len(selects))
+    assert counts[0] == counts[1]
+
+
 @pytest.mark.parametrize("kind", ["number", "boolean", "date", "category"])
 @pytest.mark.parametrize("text", ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "?", '""', " NA ", '"?"'])
 def test_missing_values_are_null(kind: Kind, text: str) -> None:
@@ -304,7 +318,7 @@ def test_a_column_that_is_not_there_has_its_nearest_one_suggested() -> None:
     assert caught.value.problems == [
         "t.csv: no column 'species'; did you mean 'Species'?",
         "t.csv: no column 'hight'; did you mean 'height'?",
-        "t.csv: no column 'q'; there are 'Species', 'width', 'height'",
+        "t.csv: no column 'q'; there are 'Species', 'height'",
     ]
 
 
@@ -355,3 +369,13 @@ def test_parquet_columns_of_another_kind_are_refused() -> None:
     content = parquet(pl.DataFrame({"a": ["x"]}))
     assert problem(content, {"a": "number"}).startswith("t.csv: column 'a': holds text, not numbers; ")
     assert problem(parquet(pl.DataFrame({"a": pl.Series([], dtype=pl.Float64)}))) == "t.csv: has no rows"
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_path_is_no_pattern(tmp_path: Path, kind: str) -> None:
+    """Downloads are called so where there is one of the name already."""
+    for name, value in {f"data[1].{kind}": 1.0, f"data1.{kind}": 2.0}.items():
+        frame = pl.DataFrame({"a": [value]})
+        frame.write_csv(tmp_path / name) if kind == "csv" else frame.write_parquet(tmp_path / name)
+    file = open_table(tmp_path / f"data[1].{kind}")
+    assert file.read({"a": Wanted("number")}, torch.float64)["a"].to_list() == [1.0]

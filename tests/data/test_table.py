@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.impute import SimpleImputer
@@ -104,6 +104,7 @@ NUMBERS = [round(0.37 * place**2 - place, 2) for place in range(20)]
         (list(range(10)), None),
         ([0.5, 1.5] * 5, None),
         (list(range(30)) * 3, None),
+        (["007", "011"] * 5, ("007", "011")),
     ],
 )
 def test_the_task_is_told_from_the_target(table: MakeTable, values: list[Any], classes: Any) -> None:
@@ -118,6 +119,8 @@ def test_the_task_is_told_from_the_target(table: MakeTable, values: list[Any], c
         ([0.5, 1.5] * 5, (0.5, 1.5)),
         ([1, 0] * 5, (0, 1)),
         (["007", "011"] * 5, ("007", "011")),
+        (["1.0", "2", "inf"] * 5, ("1.0", "2", "inf")),
+        ([10**17 + 1, 10**17 + 2] * 5, ("100000000000000001", "100000000000000002")),
         ([*range(5), "5+"] * 2, ("0", "1", "2", "3", "4", "5+")),
         (["True", "False"] * 5, (False, True)),
     ],
@@ -134,6 +137,23 @@ def test_large_labels_are_told_apart_in_single_precision(table: MakeTable) -> No
     dataset = table(csv(x=NUMBERS, y=[20260101, 20260102] * 10))
     dataset.dtype = torch.float32
     assert dataset.columns.classes == (20260101, 20260102)
+
+
+LARGE = [2**60, 2**60 + 1] * 10
+
+
+@pytest.mark.parametrize("task", [None, "classification"])
+def test_whole_labels_that_double_precision_cannot_tell_apart_are_text(table: MakeTable, task: Any) -> None:
+    for content in (csv(x=NUMBERS, y=LARGE), pl.DataFrame({"x": NUMBERS, "y": LARGE})):
+        dataset = table(content, task=task)
+        assert dataset.columns.classes == (str(2**60), str(2**60 + 1))
+        assert dataset.draw(0)["train"].targets.tolist() == [0, 1] * 10
+
+
+def test_large_whole_numbers_may_be_predicted(table: MakeTable) -> None:
+    numbers = [10**16 * (place**2 + 1) for place in range(20)]
+    for content in (csv(x=NUMBERS, y=numbers), pl.DataFrame({"x": NUMBERS, "y": numbers})):
+        assert table(content).draw(0)["train"].targets.tolist() == [numbers]
 
 
 def test_numbers_may_be_asked_for(table: MakeTable) -> None:
@@ -339,6 +359,7 @@ def test_what_is_fitted_is_known_beforehand(
     assert all(values.dtype == torch.float64 for values in fitted.values())
 
 
+@settings(max_examples=25)
 @given(seed=st.integers(0, 1000), value=st.floats(-1e6, 1e6), data=st.data())
 def test_nothing_leaks_from_test_rows(
     tmp_path_factory: pytest.TempPathFactory, seed: int, value: float, data: Any
@@ -417,10 +438,29 @@ def test_odd_columns_get_a_warning(table: MakeTable, tmp_path: Path, values: lis
         assert dataset.sizes  # it is told once
 
 
+def test_all_constant_columns_share_a_warning(table: MakeTable, tmp_path: Path) -> None:
+    dataset = table(csv(a=[5] * 20, x=NUMBERS, b=["u"] * 20, c=["true"] * 20, y=CLASSES))
+    problem = "are the same in every row, so nothing can be learned from them; leave them out of features"
+    with pytest.warns(MinidlWarning) as caught:
+        _ = dataset.columns
+    assert [str(each.message) for each in caught] == [f"{tmp_path}/t.csv: columns 'a', 'b', 'c': {problem}"]
+
+
+@pytest.mark.parametrize("dates", [["31.01.2026", "1.2.26"] * 10, ["1/31/2026 10:15", "02/01/2026 11:00"] * 10])
+def test_dates_in_another_form_get_a_warning(table: MakeTable, tmp_path: Path, dates: list[str]) -> None:
+    problem = f"has dates such as '{dates[0]}', which count as categories; write them as 2026-01-31, or add the column"
+    with pytest.warns(MinidlWarning, match=f"^{tmp_path}/t.csv: column 'd': {problem} to categorical if they are$"):
+        _ = table(csv(d=dates, y=CLASSES)).columns
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert table(csv(d=dates, y=CLASSES), categorical=["d"]).columns.inputs[0].kind == "category"
+
+
 @pytest.mark.parametrize(
     "values",
     [
         [0, 1, 1, *range(3, 20)],  # one twice
+        ["1.2.3", "1.2.4"] * 10,
         [*range(19), 30],  # one missing
         [place + 0.5 for place in range(20)],  # no whole numbers
         [f"2026-01-{place + 1:02}" for place in range(20)],
@@ -443,6 +483,11 @@ def test_other_columns_get_none(table: MakeTable, values: list[Any]) -> None:
         (csv(x=NUMBERS, kind=CLASSES), {"target": "kinds"}, "t.csv: no column 'kinds'; did you mean 'kind'?"),
         (csv(width=NUMBERS, y=CLASSES), {"features": ["Widht"]}, "t.csv: no column 'Widht'; did you mean 'width'?"),
         (csv(x=NUMBERS, y=CLASSES), {"split": ByColumn("part")}, "t.csv: no column 'part'; there are 'x', 'y'"),
+        (
+            csv(x=NUMBERS, y=["inf", 1, 2, 2, 1] * 4),
+            {},
+            "t.csv: line 2, column 'y': the number is infinite; correct it",
+        ),
         (csv(y=CLASSES), {}, "t.csv: has no columns besides 'y', so there is nothing to learn from"),
         (
             csv(x=[1, None, 3], y=[1, 2, 5]),
@@ -513,7 +558,7 @@ def test_other_columns_get_none(table: MakeTable, values: list[Any]) -> None:
         (
             csv(x=[1, 2, 3], y=[1, 2, "-inf"]),
             {},
-            "t.csv: line 4, column 'y': the number is infinite, or beyond 2e+308; correct it, or leave it empty",
+            "t.csv: line 4, column 'y': the number is infinite; correct it",
         ),
         (
             csv(x=NUMBERS, part=["train", "tset"] * 10, y=CLASSES),
@@ -582,12 +627,65 @@ def test_numbers_beyond_single_precision_are_an_error(table: MakeTable) -> None:
         _ = dataset.columns
 
 
+@pytest.mark.parametrize(
+    ("dtype", "number", "advice"),
+    [
+        (torch.float32, 1e39, r"3e\+38; set training\.dtype: float64, or divide all by a constant"),
+        (torch.float32, 2e19, r"3e\+38; set training\.dtype: float64, or divide all by a constant"),
+        (torch.float64, 1e155, r"2e\+308; divide all by a constant"),
+    ],
+)
+def test_targets_whose_squares_cannot_be_held_are_an_error(
+    table: MakeTable, dtype: torch.dtype, number: float, advice: str
+) -> None:
+    dataset = table(csv(x=[1, 2, 3], y=[1, -number, 5.5]), task="regression")
+    dataset.dtype = dtype
+    problem = f"line 3, column 'y': the number is so large that its square is beyond {advice}$"
+    with pytest.raises(InputError, match=problem):
+        _ = dataset.columns
+
+
+@pytest.mark.parametrize(
+    ("dtype", "offset", "advice"),
+    [
+        (torch.float32, 1.7e9, r"up to 1\.7e\+09 .* told apart; set training\.dtype: float64, or subtract a constant"),
+        (torch.float64, 1e18, r"up to 1e\+18 .* told apart; subtract a constant"),
+    ],
+)
+def test_targets_that_cannot_be_told_apart_are_an_error(
+    table: MakeTable, dtype: torch.dtype, offset: float, advice: str
+) -> None:
+    dataset = table(csv(x=NUMBERS, v=NUMBERS, y=[offset + 60 * (place % 3) + 0.5 for place in range(20)]), ["v", "y"])
+    dataset.dtype = dtype
+    with pytest.raises(InputError, match=rf"t\.csv: column 'y': has numbers {advice} from it$"):
+        _ = dataset.columns
+
+
+@pytest.mark.parametrize("numeric", ["standardize", "min_max"])
+@pytest.mark.parametrize(("unit", "dtype"), [(1e-40, torch.float32), (1e-310, torch.float64), (1e308, torch.float64)])
+def test_numbers_that_cannot_be_scaled_are_an_error(
+    table: MakeTable, numeric: Any, unit: float, dtype: torch.dtype
+) -> None:
+    """The scale of small ones is infinite; and the range of large ones."""
+    dataset = table(csv(x=[place * unit for place in (-1, 1, 1.5)] * 5, y=CLASSES[:15]), numeric=numeric)
+    dataset.dtype = dtype
+    with pytest.raises(InputError, match=r"t\.csv: column 'x' has numbers too far apart or too close together"):
+        dataset.fit(dataset.draw(0)["train"])
+
+
+def test_targets_that_cannot_be_scaled_are_an_error(table: MakeTable) -> None:
+    dataset = table(csv(x=NUMBERS, y=[place * 1e-60 for place in NUMBERS]), scale_target=True)
+    dataset.dtype = torch.float32
+    with pytest.raises(InputError, match=r"t\.csv: column 'y' has numbers too far apart or too close together"):
+        dataset.fit(dataset.draw(0)["train"])
+
+
 def test_errors_in_a_test_file_name_it(table: MakeTable, tmp_path: Path) -> None:
     test_file = tmp_path / "more.csv"
     for text, line in [
         ("x,y\n1,p\n,q\n", "line 3, column 'x': there is no value"),
         ("x,y\n1,p\nlots,q\n", "line 3, column 'x': 'lots' is not a number"),
-        ("z,y\n1,p\n", "no column 'x'; there are 'z', 'y'"),
+        ("z,y\n1,p\n", "no column 'x'; there are 'z'"),
     ]:
         test_file.write_text(text)
         with pytest.raises(InputError, match=f"^{test_file}: {line}"):
@@ -632,6 +730,10 @@ def test_rows_with_gaps_are_left_out_of_a_test_file_too(table: MakeTable, tmp_pa
         ({"task": "regression", "split": Stratified()}, "split: stratified is for classification; take split: random"),
         ({"test_file": "u.csv", "split": Random()}, "test_file is the test part already; set split to random or strat"),
         ({"test_file": "u.csv", "split": ByColumn("p")}, "test_file is the test part already; set split to random or"),
+        (
+            {"split": Stratified(test=0.0)},
+            "the split leaves no rows to test on; give test a share, or name a test_file",
+        ),
         ({"target_values": (1.0, 0.0)}, r"target_values must ascend, not \[1.0, 0.0\]"),
     ],
 )

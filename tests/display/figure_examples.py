@@ -45,6 +45,8 @@ HOSTILE = [
     "i" * 100 + "W" * 100,
     "\udcff surrogate, \x00 null, 日本",
 ]
+# What each text of the others is like, for figures that differ little in what they do with text.
+SOME_HOSTILE = ["$a_b$ and $\\frac{1$", "W" * 200, "\udcff surrogate, \x00 null, 日本"]
 
 LOSS, ACCURACY = Metric("loss", "final loss"), Metric("accuracy", "final accuracy", higher_is_better=True)
 TRAIN_LOSS = Metric("train_loss", "train loss")

@@ -15,6 +15,7 @@ from minidl_cli.display.figures import MOST_POINTS, Curve, Metric, draw_curves, 
 from tests.display.figure_examples import (
     HOSTILE,
     KINDS,
+    SOME_HOSTILE,
     assert_tidy,
     captions,
     example,
@@ -69,7 +70,7 @@ def test_it_is_png_whatever_the_ending(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("kind", "text"),
-    [(kind, text) for kind in KINDS for text in (HOSTILE if kind in ("curves", "final points") else HOSTILE[5:])],
+    [(kind, text) for kind in KINDS for text in (HOSTILE if kind in ("curves", "final points") else SOME_HOSTILE)],
 )
 def test_any_text_is_drawn_literally_within_its_place_and_kept_in_the_data(drawn, tmp_path, kind, text):
     function, arguments, named = example(kind, text)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minidl_cli.display.report_tables import MOST_CLASSES, print_report
+from minidl_cli.display.report_tables import MOST_ROWS, print_report
 from minidl_cli.statistics import summarize
 
 SCORES = ("precision", "recall", "f1")
@@ -115,11 +115,11 @@ def test_confusion_matrices_of_numbers_too_wide_are_left_out(capsys):
 
 
 def test_most_classes_have_a_row_and_the_others_are_counted(capsys):
-    report = of_classes([f"c{index}" for index in range(MOST_CLASSES + 1200)])
+    report = of_classes([f"c{index}" for index in range(MOST_ROWS + 1200)])
     del report["confusion"]
     print_report("test", report)
     _, classes = blocks(capsys.readouterr().out)
-    assert len(classes) == 1 + MOST_CLASSES + 1
+    assert len(classes) == 1 + MOST_ROWS + 1
     assert classes[-1] == "and 1,200 more classes"
 
 

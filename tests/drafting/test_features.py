@@ -32,6 +32,8 @@ LEFT_OUT: dict[str, tuple[Sequence[Any], str]] = {
     "a constant with gaps": ([None, *["x"] * (ROWS - 1)], "is always x, so it tells nothing"),
     "infinite": ([float("inf"), *NUMBERS[1:]], "has numbers that are infinite, or larger than 3.4e+38"),
     "large": ([-1e39, *NUMBERS[1:]], "has numbers that are infinite, or larger than 3.4e+38"),
+    "too small": ([row % 7 * 1e-40 for row in range(ROWS)], "has numbers too far apart or too close together"),
+    "far too small": ([row % 7 * 1e-300 for row in range(ROWS)], "has numbers too far apart or too close together"),
     "the target": (CLASSES, "is the same as target"),
     "the target in numbers": ([row % 3 for row in range(ROWS)], "says the same as target, in other words"),
     "German dates": ([f"{row % 28 + 1}.3.2026" for row in range(ROWS)], "has dates such as '1.3.2026'"),

@@ -99,6 +99,9 @@ class TestRefusals:
                 "holds dates, which cannot be predicted",
             ),
             ([float("inf"), *AMOUNTS[1:]], "has numbers that are infinite, or larger than 3.4e+38"),
+            ([f"name {row}" for row in range(10)], "has another label in each row, so there is nothing to learn"),
+            ([row % 7 * 1e-200 for row in range(ROWS)], "has numbers too far apart or too close together"),
+            ([row % 7 * 1e-40 for row in range(ROWS)], "has numbers too far apart or too close together"),
             ([f"name {row}" for row in range(101)], "has 101 different labels, too many to be classes (100 at most)"),
         ],
     )
@@ -106,6 +109,10 @@ class TestRefusals:
         data = write_table(tmp_path / "table.csv", {"x": range(len(target)), "target": target})
 
         assert refused(data, "target").startswith(f"column 'target': {problem}")
+
+    def test_few_rows_may_have_a_label_each(self, tmp_path: Path):
+        data = write_table(tmp_path / "table.csv", {"x": range(9), "target": [f"name {row}" for row in range(9)]})
+        assert len(drafted(data, "target")[0].found["classes"]) == 9
 
     def test_several_targets_must_be_numbers(self, small: Any):
         problem = "line 2, column 'v': 'red' is not a number; several targets must be numbers: name one, or correct it"
@@ -284,6 +291,22 @@ class TestChoices:
         assert "# stamp: differs by too little for float32" in draft.text
         assert table_of(small(year=[2000 + row % 30 for row in range(ROWS)], target=AMOUNTS), "target")
         assert build(drafted(data.with_name("table.csv"), "target")[1]).config.training.dtype == "float32"
+
+    @pytest.mark.parametrize(("unit", "offset"), [(1, 1.7e9), (1e19, 0)])
+    def test_targets_that_float32_cannot_hold(self, small: Any, unit: float, offset: float):
+        data = small(target=[offset + unit * amount for amount in AMOUNTS], more=[number**2 for number in NUMBERS])
+        draft, config = drafted(data, "target")
+
+        assert config.training.dtype == "float64"
+        assert "# target: differs by too little for float32, or is too large" in draft.text
+        assert build(config).sizes == draft.found["sizes"]
+
+    def test_large_labels_are_told_apart(self, small: Any):
+        data = small(target=[10**17 + row % 3 for row in range(ROWS)])
+        draft, config = drafted(data, "target")
+
+        assert [each["label"] for each in draft.found["classes"]] == [str(10**17 + place) for place in range(3)]
+        assert build(config).sizes == draft.found["sizes"]
 
     def test_wide_tables_list_their_columns_in_a_line(self, tmp_path: Path):
         columns: Table = {f"x{place}": [((place + 3) * row) % 17 for row in range(30)] for place in range(400)}

@@ -11,9 +11,10 @@ from torch import Generator, Tensor
 
 from minidl_cli.data.columns import Column, Columns
 from minidl_cli.exporting.trained import TrainedRound
-from minidl_cli.nn.loss import Loss
 from minidl_cli.nn.sequential import Sequential
 from minidl_cli.training.build import registry
+from minidl_cli.training.evaluation import predict
+from minidl_cli.training.measures import Judge
 
 PLANE = Columns((Column("x1"), Column("x2")), ("class",), (0, 1))
 
@@ -33,16 +34,13 @@ TABLE = Columns(
 
 @dataclass(frozen=True)
 class Example:
-    """A round to export, and minidl's network of it, which has another round before."""
+    """A round to export."""
 
     trained: TrainedRound
-    network: Sequential
-    loss: Loss
 
     def predict(self, features: Tensor) -> Tensor:
         """Returns what minidl predicts, `[samples, outputs]`, for `[samples, features]`."""
-        columns = features.to(self.trained.dtype).T.expand(2, -1, -1)
-        return self.network.preprocessing.unscale(self.loss.link(self.network.forward(columns)))[1].T
+        return predict(self.trained.network, self.trained.judge, features)[0]
 
 
 MakeExample = Callable[..., Example]
@@ -63,13 +61,12 @@ def example(small_config: Callable[..., Any]) -> MakeExample:
         layers = [registry().make("layer", layer) for layer in config.model]
         lengths = {name: len(values) for name, values in (fitted or {}).items()}
         network = Sequential(layers, len(columns.features), fitted=lengths)
-        network.allocate(2, getattr(torch, config.training.dtype))
-        network.initialize([0, 1])
+        network.allocate(1, getattr(torch, config.training.dtype))
+        network.initialize([1])
         _disturb(network)
-        network.preprocessing.load({name: torch.tensor([values] * 2) for name, values in (fitted or {}).items()})
-        network.train(False)
-        state = {name: values[1] for name, values in network.state().items()}
-        return Example(TrainedRound(config, columns, middle, state), network, registry().make("loss", config.loss))
+        network.preprocessing.load({name: torch.tensor([values]) for name, values in (fitted or {}).items()})
+        judge = Judge(registry().make("loss", config.loss), network.preprocessing, middle)
+        return Example(TrainedRound(config, columns, network, judge))
 
     return make
 

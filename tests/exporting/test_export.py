@@ -18,6 +18,8 @@ from minidl_cli.exporting.verification import session
 from minidl_cli.runs.folder import Run
 from minidl_cli.training.prediction import Predictor
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 X = torch.rand(9, 2, generator=torch.Generator().manual_seed(0))
 
 

@@ -14,8 +14,9 @@ from minidl_cli.data.columns import Column, Columns
 from minidl_cli.errors import InputError
 from minidl_cli.exporting.onnx_layers import LAYERS
 from minidl_cli.exporting.onnx_model import category_inputs, onnx_model
-from minidl_cli.exporting.trained import LINKS
 from minidl_cli.exporting.verification import largest_difference, session
+from minidl_cli.nn.losses.huber import Huber
+from minidl_cli.training.build import registry
 from tests.exporting.conftest import PLANE, TABLE
 
 # Of the table's eight features: a category and a boolean are not scaled, and a scale of 0 leaves a feature out.
@@ -89,7 +90,7 @@ def test_only_categories(example):
     np.testing.assert_allclose(found["prediction"], expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("loss", sorted(LINKS))
+@pytest.mark.parametrize("loss", sorted(registry().types["loss"]))
 def test_predictions_are_linked_and_in_the_targets_own_units(example, loss):
     model = [{"linear": 2}, "sigmoid"] if loss == "bce" else [{"linear": 2}]
     fitted = {"targets.center": [1e3, -1e3], "targets.scale": [1e-2, 1e-3]}
@@ -164,9 +165,9 @@ def test_what_cannot_be_exported_is_told_with_its_place(example, monkeypatch):
     monkeypatch.delitem(LAYERS, "tanh")
     with pytest.raises(InputError, match=r": model\.1: tanh cannot be exported: .* no ONNX nodes for it"):
         onnx_model(made.trained)
-    monkeypatch.delitem(LINKS, "huber")
-    with pytest.raises(InputError, match="loss: huber cannot be exported"):
-        _ = made.trained.link
+    monkeypatch.setattr(Huber, "link_name", "tanh")
+    with pytest.raises(InputError, match="loss: huber cannot be exported: minidl knows no form of tanh"):
+        onnx_model(example("loss=huber", model=[{"linear": 2}]).trained)
 
 
 @pytest.mark.parametrize("fitted", [None, SCALED, FILLED], ids=["raw", "scaled", "filled"])
@@ -190,7 +191,7 @@ def test_verification_leaves_small_predictions_their_unit(example, scale, differ
     fitted = {} if scale is None else {"targets.center": [0.0], "targets.scale": [scale]}
     made = example(model=[{"linear": 1}], columns=REGRESSION, fitted=fitted, middle=None)
     for name in ("0.weight", "0.bias"):
-        made.network.state()[name].zero_()
+        made.trained.network.state()[name].zero_()
     model = onnx_model(made.trained).SerializeToString()
     found = largest_difference(model, made.trained, lambda x: torch.full((len(x), 1), 1e-3))
     assert found == pytest.approx(difference)
@@ -200,14 +201,14 @@ def test_verification_leaves_small_predictions_their_unit(example, scale, differ
 def test_verification_finds_every_number_that_is_off(example, name):
     made = example("loss=cross_entropy", model=[{"linear": 3}], columns=TABLE, fitted=FILLED)
     model = onnx_model(made.trained).SerializeToString()
-    made.network.state()[name].mul_(1.05)
+    made.trained.network.state()[name].mul_(1.05)
     assert largest_difference(model, made.trained, made.predict) > 1e-4
 
 
 def test_verification_of_a_round_that_diverged(example):
     made = example()
-    made.network.state()["0.weight"].fill_(torch.nan)
+    made.trained.network.state()["0.weight"].fill_(torch.nan)
     model = onnx_model(made.trained).SerializeToString()
     assert largest_difference(model, made.trained, made.predict) == 0
-    made.network.state()["0.weight"].fill_(0)
+    made.trained.network.state()["0.weight"].fill_(0)
     assert largest_difference(model, made.trained, made.predict) == float("inf")

@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 from minidl_cli.data.columns import Column, Columns
 from minidl_cli.errors import InputError
 from minidl_cli.exporting.torch_program import program, state_dict
-from minidl_cli.exporting.trained import LINKS
+from minidl_cli.nn.losses.huber import Huber
 from minidl_cli.reference import torch_modules
+from minidl_cli.training.build import registry
 from tests.components import Case, cases
 from tests.exporting.conftest import PLANE, TABLE
 from tests.exporting.test_onnx_layers import EXTRA, NUMBERS
@@ -69,7 +70,7 @@ def test_rows_of_a_table_give_what_minidl_gives(example, run, fitted, dtype):
     assert names["labels"](expected) == [TABLE.classes[place] for place in expected.argmax(dim=1)]
 
 
-@pytest.mark.parametrize("loss", sorted(LINKS))
+@pytest.mark.parametrize("loss", sorted(registry().types["loss"]))
 def test_predictions_are_linked_and_in_the_targets_own_units(example, run, loss):
     fitted = {"targets.center": [1e3, -1e3], "targets.scale": [1e-2, 1e-3]}
     columns = Columns(PLANE.inputs, ("a", "b"), None)
@@ -124,22 +125,37 @@ PLAIN = Columns(PLANE.inputs, ("species",), ("setosa", "virginica"))
     ],
     ids=["zeros", "centers", "row"],
 )
-def test_the_program_shows_a_prediction(example, tmp_path, columns, fitted, features):
+def test_the_program_shows_a_prediction(example, tmp_path, capsys, columns, fitted, features):
     made = example(model=[{"linear": len(columns.classes)}], columns=columns, fitted=fitted)
-    path = write(made.trained, tmp_path)
-    done = subprocess.run([sys.executable, "-W", "error", path], capture_output=True, text=True, check=True, cwd="/")
-    assert done.stderr == ""
-    assert f"(0): Linear(in_features={len(features)}, out_features={len(columns.classes)}" in done.stdout
-    ((shown, label),) = re.findall(r"^prediction: \[(.*)\]\nlabel: (\w+)$", done.stdout, re.MULTILINE)
+    runpy.run_path(str(write(made.trained, tmp_path)), run_name="__main__")
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert f"(0): Linear(in_features={len(features)}, out_features={len(columns.classes)}" in said.out
+    ((shown, label),) = re.findall(r"^prediction: \[(.*)\]\nlabel: (\w+)$", said.out, re.MULTILINE)
     (expected,) = made.predict(torch.tensor([features]))
     assert list(map(float, shown.split(","))) == pytest.approx(expected.tolist(), rel=1e-5)
     assert label == columns.classes[int(expected.argmax())]
 
 
+def test_the_program_runs_in_an_interpreter_of_its_own(example, tmp_path):
+    path = write(example(columns=TABLE, model=[{"linear": 3}], fitted=FILLED).trained, tmp_path)
+    done = subprocess.run([sys.executable, "-W", "error", path], capture_output=True, text=True, check=True, cwd="/")
+    assert done.stderr == ""
+    assert "\nlabel: " in done.stdout
+
+
+@pytest.mark.parametrize("center", [float("nan"), float("inf")])
+def test_centers_that_are_no_numbers(example, tmp_path, capsys, center):
+    fitted = FILLED | {"inputs.center": [center] * len(TABLE.features)}
+    made = example(model=[{"linear": 3}], columns=TABLE, fitted=fitted)
+    runpy.run_path(str(write(made.trained, tmp_path)), run_name="__main__")
+    assert "prediction: [nan, nan, nan]" in capsys.readouterr().out
+
+
 def test_what_cannot_be_exported_is_told(example, monkeypatch):
     made = example("loss=huber")
-    monkeypatch.delitem(LINKS, "huber")
-    with pytest.raises(InputError, match="loss: huber cannot be exported"):
+    monkeypatch.setattr(Huber, "link_name", "tanh")
+    with pytest.raises(InputError, match="loss: huber cannot be exported: minidl knows no form of tanh"):
         program(made.trained)
     monkeypatch.delitem(torch_modules.LAYERS, "tanh")
     for write_part in (program, state_dict):

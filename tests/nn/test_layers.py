@@ -18,7 +18,7 @@ from torch import Tensor
 from minidl_cli.nn.initializers.normal import Normal
 from minidl_cli.nn.sequential import Sequential
 from minidl_cli.randomness import generator
-from tests.components import Case, cases
+from tests.components import Case, cases, places
 
 # Sets of arguments to test as well, besides the required ones filled in.
 ARGUMENTS: dict[str, list[dict[str, Any]]] = {
@@ -384,7 +384,7 @@ def assert_rounds_are_the_same_alone(
     grad = normal(rounds, stacked.widths[-1], batch, seed=5, dtype=dtype)
     together = derived(stacked, layout(samples, batch), grad) | stacked.state()
     lone = case.network(1, width, batch, dtype)
-    for place in range(rounds):
+    for place in places(rounds):
         one = slice(place, place + 1)
         lone.load({name: value[one] for name, value in before.items()})
         draw_noise(lone, batch, [place])

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from minidl_cli.data.dataset import encode
-from tests.components import Case, cases
+from tests.components import Case, cases, places
 
 # PyTorch's loss of each entry, `[rounds, outputs, batch]`, or of each sample, `[rounds, 1, batch]`.
 COUNTERPARTS: dict[str, Callable[..., Tensor]] = {
@@ -229,6 +229,7 @@ def test_probabilities_of_classes_add_up_to_one() -> None:
 
 
 @every_loss
+@settings(max_examples=30)
 @given(sizes=st.lists(st.integers(1, 6), min_size=1, max_size=5), outputs=st.integers(1, 4))
 def test_the_loss_of_a_joined_batch_is_that_of_its_parts_by_their_shares(
     case: Case, sizes: list[int], outputs: int
@@ -281,7 +282,7 @@ def test_a_round_is_the_same_alone_and_stacked(case: Case, dtype: torch.dtype, r
 
         for function in functions:
             together = function(*map(layout, longer))
-            for place in range(rounds):
+            for place in places(rounds):
                 alone = function(*(layout(tensor[place : place + 1].clone()) for tensor in longer))
                 assert alone.dtype == dtype
                 assert torch.equal(alone[0], together[place]), f"round {place}, {outputs} outputs, {batch} samples"

@@ -17,7 +17,7 @@ from minidl_cli.nn.sequential import Sequential
 from minidl_cli.optim.optimizer import Optimizer
 from minidl_cli.optim.sgd import SGD
 from minidl_cli.training.build import registry
-from tests.components import Case, cases
+from tests.components import Case, cases, places
 
 COUNTERPARTS: dict[str, type[torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
@@ -175,7 +175,7 @@ def test_a_round_is_the_same_alone_and_stacked(case: Case, dtype: torch.dtype, r
         return values
 
     together = run(gradients(size, dtype, steps=4), start.clone())
-    for place in range(rounds):
+    for place in places(rounds):
         own = (network.select(gradient, [place]) for gradient in gradients(size, dtype, steps=4))
         alone = run(own, network.select(start, [place]))
         assert torch.equal(alone, network.select(together, [place])), f"round {place} of {rounds}"

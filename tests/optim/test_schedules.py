@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch.optim import lr_scheduler
@@ -85,6 +85,7 @@ def test_every_schedule_is_held_against_pytorch() -> None:
 
 
 @every_schedule
+@settings(max_examples=40)
 @given(lr=st.floats(1e-9, 1e3), epochs=st.integers(1, 100_000), data=st.data())
 def test_a_rate_is_a_finite_number_and_a_pure_function(case: Case, lr: float, epochs: int, data: st.DataObject) -> None:
     finished = data.draw(st.integers(0, epochs - 1))
@@ -99,6 +100,7 @@ def test_a_rate_is_a_finite_number_and_a_pure_function(case: Case, lr: float, ep
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.name != "piecewise"], ids=str)
+@settings(max_examples=40)
 @given(lr=st.floats(1e-6, 1e3), epochs=st.integers(1, 300), data=st.data())
 def test_all_but_piecewise_scale_the_rate_of_the_optimizer(
     case: Case, lr: float, epochs: int, data: st.DataObject

@@ -24,6 +24,8 @@ from minidl_cli.training.step import Step
 from minidl_cli.training.trainer import Trainer
 from tests.components import Arguments, Case, cases
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 MakeConfig = Callable[..., Any]
 DOUBLE = ("training.dtype=float64", "training.epochs=10")
 TOLERANCE = 1e-9
@@ -173,8 +175,8 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_shipped_configs_agree(path):
-    """Every variant but those with dropout; what trains is no difference here."""
-    config = load_config(path, DOUBLE)
+    """Every variant but those with dropout; what trains is no difference here. A few epochs will do."""
+    config = load_config(path, [*DOUBLE, "training.epochs=3"])
     is_varied = config.sweep.vary.keys() - {"framework"}
     for each in [variant.config for variant in variants(config)] if is_varied else [config]:
         if all(layer.name != "dropout" for layer in each.model):
@@ -247,7 +249,10 @@ WIDE = (
 )
 
 
-@pytest.mark.parametrize("settings", [("sweep.rounds=3",), WIDE], ids=["small", "wide"])
+SMALL = pytest.param(("sweep.rounds=3",), marks=pytest.mark.figures)
+
+
+@pytest.mark.parametrize("settings", [SMALL, WIDE], ids=["small", "wide"])
 def test_run_folders_agree(small_config, tmp_path, settings):
     ours, theirs = (
         sweep(small_config(*DOUBLE, *settings, f"framework={framework}"), runs_dir=tmp_path, workers=1)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from minidl_cli import sweep, train
+from minidl_cli import load_config, sweep, train
 from minidl_cli.errors import InputError, TrainingError
 from minidl_cli.registry import Component
 from minidl_cli.runs.folder import RoundRow, Run
@@ -137,7 +137,7 @@ class TestNumbers:
 )
 def test_files_are_the_same_if_their_contents_are_where_these_are_known(paths, contents, are_same):
     def side(path, content):
-        data = Component("table", {"file": path, "features": ["x", "y"], "test_file": None})
+        data = Component("table", {"file": path, "target": "z", "features": ["x", "y"], "test_file": None})
         config = SimpleNamespace(data=data, data_seed=0, training=SimpleNamespace(validation=0.0))
         contents = {path: content} if content else {}
         return SimpleNamespace(config=config, contents=contents, rows=[RoundRow(0, "finished", 1, {})])
@@ -311,3 +311,20 @@ def test_several_comparisons_are_corrected(make):
 def test_compare_takes_runs_and_folders(make):
     one, other = make("sweep.rounds=2"), make("sweep.rounds=2", "optimizer.sgd.lr=0.2")
     assert compare(one, str(other.path)) == contrast(sides_of(one, other))
+
+
+@pytest.mark.parametrize(("varied", "word"), [("numeric=standardize,none", "paired"), ("missing=drop,mean", "differ")])
+def test_how_a_table_is_treated_makes_no_other_data(tmp_path, varied, word):
+    """Whether a number is scaled is a matter of method; which rows there are is one of data."""
+    rows = [f"{place / 7},{'' if place == 3 else place * place},{'pq'[place % 2]}" for place in range(30)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,kind", *rows]) + "\n")
+    (tmp_path / "c.yaml").write_text("""
+data: {table: {file: t.csv, target: kind, missing: mean}}
+model: [linear: 2]
+loss: cross_entropy
+optimizer: {sgd: 0.1}
+training: {epochs: 1, batch_size: 4}
+sweep: {rounds: 3}
+""")
+    run = sweep(load_config(tmp_path / "c.yaml", vary=[f"data.table.{varied}"]), runs_dir=tmp_path)
+    assert all(word in each["conclusion"] for each in run.summary()["comparisons"])

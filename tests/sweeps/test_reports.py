@@ -15,6 +15,8 @@ from minidl_cli.training import evaluation
 from minidl_cli.training.build import load_config
 from minidl_cli.training.evaluation import Trained
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 REGRESSION = """
 data:
   regression_2d: {train: 60, test: 40}
@@ -157,6 +159,7 @@ def test_rounds_that_diverged_are_the_worst(small_config, tmp_path):
     close(run.summary()["report"]["test"]["metrics"]["f1"], f1, missing=4)
 
 
+@pytest.mark.figures
 def test_of_no_finished_round_there_is_no_report(small_config, tmp_path):
     with pytest.raises(TrainingError, match="every round diverged"):
         sweep(small_config(*DIVERGING, "seed=2"), runs_dir=tmp_path)
@@ -166,6 +169,7 @@ def test_of_no_finished_round_there_is_no_report(small_config, tmp_path):
     assert Trained.of(path).reports() == {}
 
 
+@pytest.mark.figures
 def test_the_confusion_matrix_is_drawn(run):
     confusion = run.summary()["report"]["test"]["confusion"]
     mean, std = (np.ravel(confusion[name]).tolist() for name in ("mean", "std"))
@@ -174,6 +178,7 @@ def test_the_confusion_matrix_is_drawn(run):
     assert not (run.path / "predicted.png").exists()
 
 
+@pytest.mark.figures
 def test_predictions_of_numbers_are_those_of_the_median_round(of_numbers):
     by_error = sorted(rows(of_numbers.path / "rounds.csv"), key=lambda row: float(row["test_mse"]))
     true, outputs = list(predicted(of_numbers))[int(by_error[1]["seed"])]
@@ -184,6 +189,7 @@ def test_predictions_of_numbers_are_those_of_the_median_round(of_numbers):
     assert not (of_numbers.path / "confusion.png").exists()
 
 
+@pytest.mark.figures
 def test_figures_say_which_round_they_show(small_config, tmp_path, monkeypatch):
     titles = []
     monkeypatch.setattr(figures, "draw_confusion", lambda path, title, *_, **__: titles.append(title))

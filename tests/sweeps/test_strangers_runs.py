@@ -91,3 +91,20 @@ def test_columns_that_are_none(table_run, change):
     table_run.write_json("columns.json", table_run.columns() | change)
     with pytest.raises(InputError, match=r"columns\.json"):
         Predictor.of(table_run)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"classes": ["p", "q", "r"]}, {"classes": None}, {"targets": ["a", "b"], "classes": None}],
+    ids=str,
+)
+def test_classes_that_are_not_the_networks(table_run, change):
+    table_run.write_json("columns.json", table_run.columns() | change)
+    with pytest.raises(InputError) as caught:
+        Predictor.of(table_run)
+    assert len(caught.value.problems) == 1
+
+
+def test_best_weights_that_were_not_kept(table_run):
+    with pytest.raises(InputError, match="has no best weights, as there was no validation part; use the last"):
+        Predictor.of(table_run, "best")

@@ -19,6 +19,8 @@ from minidl_cli.sweeps.sweep import start
 from minidl_cli.training.build import build
 from tests.sweeps.contents import read_table, results
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 DIVERGING = ["model=[linear: 7, linear: 5, linear: 2]", "optimizer.sgd.lr=0.8", "training.epochs=4"]
 
 
@@ -35,8 +37,7 @@ def test_chunks_change_nothing(config, tmp_path, chunk):
 
 def test_workers_change_nothing(config, tmp_path):
     expected = results(sweep(config, runs_dir=tmp_path, workers=1))
-    assert results(sweep(config, runs_dir=tmp_path, workers=2)) == expected
-    assert results(sweep(config, runs_dir=tmp_path, workers=3, chunk=1)) == expected
+    assert results(sweep(config, runs_dir=tmp_path, workers=2, chunk=1)) == expected
 
 
 def test_many_rounds_need_few_open_files(small_config, tmp_path):
@@ -87,6 +88,7 @@ def test_resolved_config_repeats_the_run(config, tmp_path):
     assert results(sweep(load_config(run.config_path), runs_dir=tmp_path, workers=1)) == results(run)
 
 
+@pytest.mark.figures
 def test_folder(config, tmp_path):
     run = sweep(config, runs_dir=tmp_path / "new/runs", workers=1)
     names = sorted(str(path.relative_to(run.path)) for path in run.path.rglob("*"))
@@ -167,6 +169,7 @@ def test_evaluation_gives_exactly_the_numbers_of_the_summary(small_config, tmp_p
     assert evaluate(run, "test") == test
 
 
+@pytest.mark.figures
 def test_diverged_rounds_are_counted(small_config, tmp_path):
     run = sweep(small_config(*DIVERGING, "sweep.rounds=11"), runs_dir=tmp_path, workers=1)
     summary, rounds = run.summary(), read_table(run.path / "rounds.csv")
@@ -187,6 +190,7 @@ def test_diverged_rounds_are_counted(small_config, tmp_path):
     assert "" in cells
 
 
+@pytest.mark.figures
 def test_every_round_diverges(small_config, tmp_path):
     with pytest.raises(TrainingError, match="every round diverged"):
         sweep(small_config(*DIVERGING, "seed=2"), runs_dir=tmp_path)
@@ -251,6 +255,7 @@ def test_full_disk_is_told(small_config, tmp_path, monkeypatch):
     assert not job.run.is_finished
 
 
+@pytest.mark.figures
 def test_final_metrics_that_are_no_numbers_are_divergence(small_config, tmp_path):
     huge = "model.0.linear={out_features: 7, init: {normal: 1.0e+30}}"
     config = small_config(huge, "model.1=identity", "model.3=identity", "training.epochs=0", "sweep.rounds=2")

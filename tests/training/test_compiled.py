@@ -31,7 +31,6 @@ from tests.reference.test_torch_trainer import (
     WIDE,
     of,
 )
-from tests.sweeps.conftest import no_figures as no_figures
 from tests.sweeps.contents import results
 from tests.training.test_rounds import DIVERGING, SHAPES, STOPPING, STOPPING_WITH_MORE_STATE, Trained, assert_same
 

@@ -25,7 +25,7 @@ from minidl_cli.training.inspection import finite, inspect
 
 
 @pytest.fixture
-def make_run(small_config, tmp_path):
+def make_run(small_config, tmp_path, no_figures):
     """Returns the run of the small config with overrides."""
 
     def make(*settings, rounds=1):

@@ -91,7 +91,7 @@ def test_one_round_has_values_without_spread():
     report = classification_report([(true, prediction)], [False, True], 0.5, planned=1)
     assert report["confusion"] == {"mean": [[1, 1], [0, 1]]}
     assert report["metrics"]["recall"] == summarize([0.75], higher_is_better=True)
-    assert list(report["classes"]) == ["False", "True"]
+    assert list(report["classes"]) == ["false", "true"]
 
 
 def test_a_class_is_judged_in_the_rounds_in_which_it_occurs():

@@ -41,7 +41,7 @@ class Random(Split):
             dealt["test"].append(order[:test])
             dealt["validation"].append(order[test : test + validation])
             dealt["train"].append(order[test + validation :])
-        parts = {name: torch.cat(rows).sort().values for name, rows in dealt.items()}
+        parts = {name: _ascending(torch.cat(rows), population.size) for name, rows in dealt.items()}
         return {name: rows for name, rows in parts.items() if len(rows)}
 
     def groups(self, population: Population) -> dict[str, Tensor]:
@@ -53,6 +53,13 @@ class Random(Split):
         if self.shares[part] and not size:
             raise ValueError(f"{self.shares[part]:g} of {rows} rows are none for {part}; take a larger share")
         return size
+
+
+def _ascending(rows: Tensor, number: int) -> Tensor:
+    """Return some rows of a number of them in their order, faster than by sorting."""
+    is_there = torch.zeros(number, dtype=torch.bool)
+    is_there[rows] = True
+    return is_there.nonzero().squeeze(1)
 
 
 def apportioned(total: int, counts: Sequence[int]) -> list[int]:

@@ -15,8 +15,8 @@ from ...errors import InputError
 from ..columns import Kind
 from .messages import shown
 from .options import Decimal, Separator
-from .table_file import TableFile, Wanted, number_type
-from .text_values import clean, parse, parsed, told_decimal, told_kind
+from .table_file import TableFile, Wanted, beginning, number_type
+from .text_values import clean, parse, parsed, told_decimal, told_kinds
 
 # Records that each of two could separate are separated by the first: a comma may be part of a number or a name.
 _SEPARATORS: tuple[Separator, ...] = ("\t", ";", "|", ",")
@@ -58,18 +58,19 @@ class CsvFile(TableFile):
 
     def read(self, wanted: Mapping[str, Wanted], dtype: torch.dtype) -> pl.DataFrame:
         # Columns go by their places until the end: polars takes a name such as * for a pattern.
-        places = {str(self.header.index(name)): each for name, each in wanted.items()}
+        places = {str(self.column_places[name]): each for name, each in wanted.items()}
         kinds = {place: each.kind for place, each in places.items()}
+        exact = {place for place, each in places.items() if each.is_exact}
         frames: list[pl.DataFrame] = []
         rows, may_be_ragged = 0, False
         for batch in self._batches():
             may_be_ragged |= batch.to_series(-1).null_count() > 0
-            for place, kind in kinds.items():
-                kinds[place] = kind or told_kind(batch[place])
+            if untold := [place for place, kind in kinds.items() if kind is None]:
+                kinds |= told_kinds(batch[untold], exact)
             values = self._parsed(batch, kinds)
             for place, kind in _doubtful(batch, values, kinds):
                 values = values.with_columns(self._checked(batch[place], kind, places[place], rows))
-            rounded = [place for place, kind in kinds.items() if kind == "number" and not places[place].is_exact]
+            rounded = [place for place, kind in kinds.items() if kind == "number" and place not in exact]
             frames.append(values.cast(dict.fromkeys(rounded, number_type(dtype))))
             rows += batch.height
         if may_be_ragged:  # or the last value is missing
@@ -97,6 +98,7 @@ class CsvFile(TableFile):
         """Yield the rows as text, in order, without those in which every field is empty."""
         rows = pl.scan_csv(
             self._source,
+            glob=False,
             separator=self._separator,
             infer_schema=False,
             with_column_names=lambda names: [str(place) for place in range(len(names))],
@@ -205,7 +207,7 @@ def _doubtful(
 
 def _in_utf8(source: Path | bytes, name: str) -> Path | bytes:
     """Return a file as it is, or where it is not in UTF-8 with line feeds, its content as such."""
-    head = source[:4096] if isinstance(source, bytes) else _head(source)
+    head = beginning(source, 4096)
     is_old = b"\r" in head and b"\n" not in head and not head.startswith(_UTF16)
     if not is_old and not head.startswith(_UTF16):
         return source
@@ -216,11 +218,6 @@ def _in_utf8(source: Path | bytes, name: str) -> Path | bytes:
         return content.decode("utf-16").encode()
     except UnicodeError as error:
         raise InputError(f"{name}: is not valid UTF-16: {error}; save it in UTF-8") from error
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(4096)
 
 
 def _unquoted(record: bytes, separator: str) -> bytes:

@@ -15,11 +15,17 @@ Filling = Literal["mean", "median", "most_frequent"] | float
 # Sums are taken in blocks so small that PyTorch never divides them among threads, of which there may be more or fewer.
 _BLOCK = 16_384
 
+_UNSCALABLE = "has numbers too far apart or too close together to be scaled; multiply them by a constant"
 _NOTHING = "has no values in the training rows, so there is nothing to fill its gaps with; leave it out of features"
 
 
 def fit_column(
-    column: Column, features: Tensor, rows: Tensor, numeric: Numeric, filling: Filling | None
+    column: Column,
+    features: Tensor,
+    rows: Tensor,
+    numeric: Numeric,
+    filling: Filling | None,
+    dtype: torch.dtype = torch.float64,
 ) -> dict[str, Tensor]:
     """Return what is fitted to a column's training rows, `[features]` each, float64.
 
@@ -36,9 +42,10 @@ def fit_column(
         rows: those to train on.
         numeric: how to scale numbers.
         filling: how to fill gaps; None: there are none.
+        dtype: the type that the network scales in.
 
     Raises:
-        ValueError: there are no values in these rows to fill gaps with.
+        ValueError: there are no values in these rows to fill gaps with, or the scale is none that `dtype` holds.
     """
     if column.kind == "category":
         counts = torch.stack([_sum(feature[rows] == 1) for feature in features])
@@ -51,19 +58,30 @@ def fit_column(
         values = torch.where(values.isnan(), fill, values)
     center, scale = torch.zeros_like(fill), torch.ones_like(fill)
     if column.kind != "boolean" and numeric != "none":
-        center, scale = scaling(values, numeric)
+        center, scale = scaling(values, numeric, dtype)
     return {"inputs.center": center, "inputs.scale": scale, "inputs.fill": fill}
 
 
-def scaling(values: Tensor, numeric: Numeric = "standardize") -> tuple[Tensor, Tensor]:
-    """Return center and scale of numbers `[rows]`, each `[1]`: (x − center) × scale. The scale of a constant is 0."""
+def scaling(
+    values: Tensor, numeric: Numeric = "standardize", dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, Tensor]:
+    """Return center and scale of numbers `[rows]`, each `[1]`: (x − center) × scale. The scale of a constant is 0.
+
+    Raises:
+        ValueError: `dtype` cannot hold them.
+    """
     low, high = values.aminmax()
     if low == high:
         return low.unsqueeze(0), torch.zeros(1, dtype=torch.float64)
     if numeric == "min_max":
-        return low.unsqueeze(0), 1 / (high - low).unsqueeze(0)
-    mean = _sum(values) / len(values)
-    return mean.unsqueeze(0), (_sum((values - mean).square()) / len(values)).rsqrt().unsqueeze(0)
+        center, scale = low, 1 / (high - low)
+    else:
+        center = _sum(values) / len(values)
+        scale = (_sum((values - center).square()) / len(values)).rsqrt()
+    held = torch.stack([center, scale]).to(dtype)
+    if not held.isfinite().all() or held[1] == 0:
+        raise ValueError(_UNSCALABLE)
+    return center.unsqueeze(0), scale.unsqueeze(0)
 
 
 def balanced_weights(classes: Tensor, number: int) -> Tensor:

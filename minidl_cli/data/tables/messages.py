@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from ... import escaping
+
 
 def shown(value: object, most: int = 60) -> str:
     """Return a name or value from a file as a message shows it: in quotes, on one line, escaped, and not too long."""
-    text = str(value)
-    escaped = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[: most + 1])
-    return f"'{escaped}'" if len(escaped) <= most else f"'{escaped[:most]}…'"
+    return f"'{escaping.shown(str(value), most)}'"
 
 
 def listed(values: Sequence[object], most: int = 10) -> str:

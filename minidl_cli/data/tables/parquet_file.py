@@ -28,7 +28,7 @@ class ParquetFile(TableFile):
     def __init__(self, source: Path | bytes, name: str):
         self.name = name
         try:
-            self._rows = pl.scan_parquet(source)
+            self._rows = pl.scan_parquet(source, glob=False)
             self._types = self._rows.collect_schema()
         except (pl.exceptions.PolarsError, OSError) as error:
             raise self._unreadable(error) from error
@@ -52,8 +52,10 @@ class ParquetFile(TableFile):
         found = self._kind(name)
         if wanted.kind not in (None, "category", found):
             raise self.column_problem(name, f"holds {_PLURALS[found]}, not {_PLURALS[wanted.kind]}; {wanted.otherwise}")
-        values = pl.nth(self.header.index(name))  # pl.col would take a name such as * for a pattern
+        values = pl.nth(self.column_places[name])  # pl.col would take a name such as * for a pattern
         match wanted.kind or found:
+            case "number" if wanted.is_exact and self._types[name].is_integer():
+                return values
             case "number":
                 return values.cast(pl.Float64).fill_nan(None).cast(pl.Float64 if wanted.is_exact else number)
             case "category":

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import polars as pl
@@ -18,13 +19,16 @@ from .messages import listed, shown
 from .options import Decimal, Gaps, Separator, Task
 from .reading import open_table
 from .rows import Rows
-from .table_file import Wanted, kind_of
+from .sharing import SharedMemory, receive
+from .table_file import TableFile, Wanted, kind_of
 from .text_values import as_labels
 
 # Whole numbers are taken for classes where there are at most so many, each of them twice on average.
 _MOST_TOLD_CLASSES = 20
 # From how many rows on a column that counts them is worth a warning.
 _FEW_ROWS = 10
+# Dates as people write them, which begin with the day or the month: nobody can tell which.
+_OTHER_DATES = r"^\d{1,2}[./]\d{1,2}[./](\d{2}|\d{4})\b"
 # A column is precise enough if the numbers near its largest lie closer together than so many of its deviations.
 _PRECISION = 0.01
 
@@ -67,7 +71,7 @@ class Recipe:
         return [self.file, *([self.test_file] if self.test_file else [])]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Prepared:
     """A table as a network takes it.
 
@@ -77,6 +81,7 @@ class Prepared:
         targets: classes `[rows]`, int64, or numbers `[targets, rows]`, float64.
         own_rows: how many rows come from the table itself; those of a test file come after them.
         parts: what the split's column says of each row, `[rows]`: a place in `PARTS`; None without such a column.
+        memory: that of the inputs, once they are shared with other processes.
     """
 
     columns: Columns
@@ -84,6 +89,34 @@ class Prepared:
     targets: Tensor
     own_rows: int
     parts: Tensor | None
+    memory: SharedMemory | None = None
+
+    def hand_over(self, connection: Connection, process: int) -> None:
+        """Send the table to another process, which has to call `take_over`.
+
+        Args:
+            connection: the way to the process.
+            process: the process's number.
+
+        Raises:
+            TrainingError: there is no memory to share.
+        """
+        if self.memory is None:
+            self.memory = SharedMemory(self.inputs)
+            self.inputs = self.memory.tensor  # the memory from before is given back
+        # As arrays: PyTorch would hand tensors over by open files, in memory that may be short.
+        parts = None if self.parts is None else self.parts.numpy()
+        shape = tuple(self.inputs.shape)
+        connection.send((self.columns, shape, self.inputs.dtype, self.targets.numpy(), self.own_rows, parts))
+        self.memory.send(connection, process)
+
+    @classmethod
+    def take_over(cls, connection: Connection) -> "Prepared":
+        """Return the table that another process hands over."""
+        columns, shape, dtype, targets, own_rows, parts = connection.recv()
+        inputs = receive(connection, shape, dtype)
+        parts = None if parts is None else torch.from_numpy(parts)
+        return cls(columns, inputs, torch.from_numpy(targets), own_rows, parts)
 
 
 def prepare(recipe: Recipe) -> Prepared:
@@ -92,23 +125,7 @@ def prepare(recipe: Recipe) -> Prepared:
     Raises:
         InputError: a file, or something in it, is wrong.
     """
-    if recipe in _kept:
-        return _kept[recipe]
     return _prepare(recipe, tuple(_stamp(path) for path in recipe.files))
-
-
-def keep(recipe: Recipe, prepared: Prepared) -> None:
-    """Have this process take files for what was made of them, by itself or by another, and not look at them again."""
-    let_go()  # nobody goes back to the one before
-    _kept[recipe] = prepared
-
-
-def let_go() -> None:
-    """Look at files again."""
-    _kept.clear()
-
-
-_kept: dict[Recipe, Prepared] = {}
 
 
 def told_task(target: pl.Series) -> Task:
@@ -116,8 +133,24 @@ def told_task(target: pl.Series) -> Task:
     if kind_of(target) != "number":
         return "classification"
     values = target.drop_nulls()
+    is_whole = values.is_finite() & (values == values.floor())
     few = min(_MOST_TOLD_CLASSES, len(values) // 2)
-    return "classification" if values.n_unique() <= few and (values == values.floor()).all() else "regression"
+    return "classification" if values.n_unique() <= few and is_whole.all() else "regression"
+
+
+def check_size(source: Rows | TableFile, target: str, values: Tensor, dtype: torch.dtype) -> None:
+    """Check that numbers to predict are so small that squared errors of their size can be held.
+
+    Raises:
+        InputError: one is not.
+    """
+    wrong = values.abs() > math.sqrt(torch.finfo(dtype).max)
+    if wrong.any():
+        row = int(wrong.nonzero()[0])
+        larger = "set training.dtype: float64, or " if dtype == torch.float32 else ""
+        too_large = f"the number is so large that its square is beyond {torch.finfo(dtype).max:.1g}; {larger}divide"
+        infinite = "the number is infinite; correct it"
+        raise source.problem(row, target, infinite if values[row].isinf() else f"{too_large} all by a constant")
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -137,7 +170,8 @@ def _prepare(recipe: Recipe, stamps: Sequence[tuple[int, int]]) -> Prepared:
     targets = columns.labels(rows.frame) if classes else columns.numbers(rows.frame)
     if not classes:
         for name, values in zip(recipe.targets, targets, strict=True):
-            _check_finite(rows, name, values, *values.aminmax())
+            check_size(rows, name, values, recipe.dtype)
+            _check_precision(rows, name, values.to(recipe.dtype))
     parts = _parts(rows, recipe.split_column)
     inputs = columns.encode(rows.frame, recipe.dtype)
     _check_features(rows, columns, inputs)
@@ -230,6 +264,10 @@ def _column(rows: Rows, name: str, recipe: Recipe) -> Column:
     kind = kind_of(values)
     if kind != "category":
         return Column(name, kind)
+    if name not in recipe.categorical and 2 * (values.str.contains(_OTHER_DATES).sum() or 0) > len(values):
+        found = f"has dates such as {shown(values.drop_nulls()[0])}, which count as categories"
+        advice = "write them as 2026-01-31, or add the column to categorical if they are"
+        warnings.warn(str(rows.column_problem(name, f"{found}; {advice}")), MinidlWarning, stacklevel=2)
     categories = values.drop_nulls().unique().sort().to_list()
     if len(categories) > recipe.max_categories:
         found = f"has {len(categories):,} different texts, such as {shown(categories[0])}, more than max_categories"
@@ -239,7 +277,7 @@ def _column(rows: Rows, name: str, recipe: Recipe) -> Column:
 
 def _check_features(rows: Rows, columns: Columns, inputs: Tensor) -> None:
     """Raise InputError if a number is infinite, and warn of columns from which nothing useful can be learned."""
-    used = 0
+    used, constant = 0, []
     for column in columns.inputs:
         values = inputs[used]
         if values.isnan().any():
@@ -248,7 +286,20 @@ def _check_features(rows: Rows, columns: Columns, inputs: Tensor) -> None:
         _check_finite(rows, column.name, inputs[used], low, high)
         if problem := _problem(column, values, float(low), float(high)):
             warnings.warn(str(rows.column_problem(column.name, problem)), MinidlWarning, stacklevel=2)
+        elif low == high and len(column.categories) < 2:
+            constant.append(column.name)
         used += len(column.features)
+    if constant:
+        warnings.warn(str(_constant_problem(rows, constant)), MinidlWarning, stacklevel=2)
+
+
+def _constant_problem(rows: Rows, columns: Sequence[str]) -> InputError:
+    """Return what is wrong with all columns that are constant, of which a table may have hundreds."""
+    if len(columns) == 1:
+        problem = "is the same in every row, so nothing can be learned from it; leave it out of features"
+        return rows.column_problem(columns[0], problem)
+    problem = "are the same in every row, so nothing can be learned from them; leave them out of features"
+    return rows.columns_problem(columns, problem)
 
 
 def _check_finite(rows: Rows, name: str, values: Tensor, low: Tensor, high: Tensor) -> None:
@@ -258,14 +309,24 @@ def _check_finite(rows: Rows, name: str, values: Tensor, low: Tensor, high: Tens
         raise rows.problem(int(values.isinf().nonzero()[0]), name, problem)
 
 
+def _check_precision(rows: Rows, name: str, values: Tensor) -> None:
+    """Raise InputError if numbers to predict can hardly be told apart."""
+    low, high = values.aminmax()
+    largest = float(values.abs().max())
+    if _is_imprecise(values, float(high - low), largest * torch.finfo(values.dtype).eps):
+        larger = "set training.dtype: float64, or " if values.dtype == torch.float32 else ""
+        problem = f"has numbers up to {largest:g} that differ by too little to be told apart"
+        raise rows.column_problem(name, f"{problem}; {larger}subtract a constant from it")
+
+
 def _problem(column: Column, values: Tensor, low: float, high: float) -> str | None:
-    """Return what to warn of in a column whose (first) feature has these values."""
+    """Return what to warn of in a column whose (first) feature has these values, but for constants as such."""
     largest, precision = max(abs(low), abs(high)), torch.finfo(values.dtype).eps
-    if low == high and len(column.categories) < 2:
+    if low == high:
+        if column.kind not in ("number", "date") or largest * precision < 1:
+            return None
         problem = "is the same in every row, so nothing can be learned from it; leave it out of features"
-        # Whole numbers beyond may have been rounded to the same.
-        is_rounded = column.kind in ("number", "date") and largest * precision >= 1
-        return problem + (", or set training.dtype: float64 if it differs" if is_rounded else "")
+        return f"{problem}, or set training.dtype: float64 if it differs"  # it may have been rounded to the same
     if column.kind == "number" and _counts(values, low, high):
         return "counts the rows, which tells nothing about others; leave it out of features"
     if column.kind in ("number", "date") and _is_imprecise(values, high - low, largest * precision):

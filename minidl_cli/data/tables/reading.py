@@ -6,7 +6,7 @@ from ...errors import InputError
 from .csv_file import CsvFile
 from .options import Decimal, Separator
 from .parquet_file import ParquetFile
-from .table_file import TableFile
+from .table_file import TableFile, beginning
 
 _PARQUET = b"PAR1"
 # What people have as well, how it begins, and what they can do.
@@ -34,17 +34,12 @@ def open_table(
     """
     name = name or str(source)
     try:
-        head = source[:8] if isinstance(source, bytes) else _head(source)
+        head = beginning(source, 8)
     except OSError as error:
         raise InputError(f"{name}: cannot be read: {error.strerror or error}") from error
-    for beginning, problem in _OTHERS.items():
-        if head.startswith(beginning):
+    for sign, problem in _OTHERS.items():
+        if head.startswith(sign):
             raise InputError(f"{name}: {problem}")
     if head.startswith(_PARQUET):
         return ParquetFile(source, name)
     return CsvFile(source, name, separator, decimal)
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(8)

@@ -6,6 +6,7 @@ import polars as pl
 import torch
 
 from ...errors import InputError
+from .messages import listed
 from .table_file import TableFile, Wanted, kind_of
 
 
@@ -49,6 +50,10 @@ class Rows:
         """Return the error that names a column and says what is wrong with it."""
         return self._files[0][0].column_problem(column, problem)
 
+    def columns_problem(self, columns: Sequence[str], problem: str) -> InputError:
+        """Return the error that names several columns and says what is wrong with them."""
+        return InputError(f"{self._files[0][0].name}: columns {listed(columns)}: {problem}")
+
     def drop_gaps(self) -> None:
         """Leave out the rows in which a value is missing."""
         complete = self.frame.select(~pl.any_horizontal(pl.all().is_null())).to_series()
@@ -60,5 +65,6 @@ class Rows:
     def check_gaps(self, columns: Iterable[str], advice: str) -> None:
         """Raise InputError if one of the columns lacks a value."""
         for column in columns:
-            if (row := self.frame[column].is_null().index_of(True)) is not None:
+            if self.frame[column].null_count():
+                row = self.frame[column].is_null().arg_true()[0]
                 raise self.problem(row, column, f"there is no value; {advice}")

@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import polars as pl
 import torch
@@ -19,7 +21,7 @@ class Wanted:
     Attributes:
         kind: what its values must be; None: what most of them look like.
         otherwise: what the user can do about a value that is nothing of that kind.
-        is_exact: whether its numbers are float64 whatever the others are.
+        is_exact: whether its numbers are float64 or integers whatever the others are, and text such as 007 stays text.
     """
 
     kind: Kind | None = None
@@ -37,6 +39,11 @@ class TableFile(ABC):
 
     name: str
     header: list[str]
+
+    @cached_property
+    def column_places(self) -> dict[str, int]:
+        """The place of each column in the header, by its name."""
+        return {name: place for place, name in enumerate(self.header)}
 
     @abstractmethod
     def read(self, wanted: Mapping[str, Wanted], dtype: torch.dtype) -> pl.DataFrame:
@@ -71,18 +78,30 @@ class TableFile(ABC):
         Raises:
             InputError: some are not; a line for each.
         """
-        missing = [column for column in columns if column not in self.header]
+        wanted = dict.fromkeys(columns)
+        missing = [column for column in wanted if column not in self.column_places]
         if missing:
-            raise InputError(
-                [f"{self.name}: no column {shown(each)}; {suggestion(each, self.header)}" for each in missing]
-            )
+            others = [column for column in self.header if column not in wanted] or self.header
+            raise InputError([f"{self.name}: no column {shown(each)}; {suggestion(each, others)}" for each in missing])
 
     def _check_header(self) -> None:
         for number, column in enumerate(self.header, 1):
             if not column:
                 raise InputError(f"{self.name}: column {number} of {len(self.header)} has no name; write one in line 1")
-            if column in self.header[: number - 1]:
+            if self.column_places[column] != number - 1:
                 raise InputError(f"{self.name}: two columns are called {shown(column)}; rename one in line 1")
+
+
+def beginning(source: Path | bytes, size: int) -> bytes:
+    """Return the first bytes of a file, or of its content.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if isinstance(source, bytes):
+        return source[:size]
+    with source.open("rb") as file:
+        return file.read(size)
 
 
 def number_type(dtype: torch.dtype) -> type[pl.DataType]:

@@ -24,6 +24,7 @@ class BCEWithLogits(ElementwiseLoss):
     """
 
     needs_indicators = True
+    link_name = "sigmoid"
 
     def __init__(self, reduction: Reduction = "mean"):
         super().__init__(reduction)

@@ -29,6 +29,7 @@ class CrossEntropy(Loss):
 
     needs_indicators = True
     fewest_outputs = 2
+    link_name = "softmax"
 
     def __init__(
         self,
