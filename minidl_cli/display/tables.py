@@ -66,7 +66,17 @@ def _print_spread(final: Mapping[str, Mapping[str, Any]]) -> None:
         cells = [number(summary.get("cv")), f"{number(low)}–{number(high)}"]
         cells += [number(summary.get(key)) for key in ("median", "min", "max")]
         rows.append([title(name), *values, *cells])
+    for column in ("CV", "median"):
+        if _width([headings, *rows]) > _console().width:
+            # Large numbers take more room than a terminal has: these tell least.
+            place = headings.index(column)
+            headings, *rows = ([*row[:place], *row[place + 1 :]] for row in [headings, *rows])
     print_table(headings, rows)
+
+
+def _width(rows: Sequence[Sequence[str]], gap: int = 2) -> int:
+    """Return how wide a table is."""
+    return sum(max(map(len, column)) + gap for column in zip(*rows, strict=True)) - gap
 
 
 def print_targets(targets: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
