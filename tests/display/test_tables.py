@@ -108,8 +108,8 @@ def test_plain_data_is_shown_as_yaml():
 
 def test_large_numbers_fit_a_terminal_too(terminal, capsys):
     """What tells least is left out, so that no number is broken in two."""
-    large = summarize([18_960.0, 23_511.5, 187_250.25], higher_is_better=False)
+    large = summarize([100_960.0, 523_511.5, 987_250.25], higher_is_better=False)
     print_final({"train_mse": large, "test_mse": large})
     heading, *rows = capsys.readouterr().out.splitlines()
     assert heading.split()[:3] == ["mean", "std", "95%"]
-    assert all(len(row) <= 80 and "187,250" in row for row in rows)
+    assert all(len(row) <= 80 and "987,250" in row for row in rows)
