@@ -38,9 +38,11 @@ def _steady(work: Work, rounds: int, epochs: int) -> float:
     """Return the seconds that a step takes, given how many epochs to measure: another one comes before."""
     trained = config(work, f"training.epochs={epochs + 1}", f"sweep.rounds={rounds}")
     # As for a long training: these are too short for minidl to start workers by itself.
+    task = build(trained)
     is_compiled = isinstance(compiled_step(trained), CompiledStep)
-    planned = plan(build(trained), default_workers(), is_compiled=is_compiled)
-    records = [event for event in WORKERS.train(trained, planned) if isinstance(event, EpochRecord)]
+    planned = plan(task, default_workers(), is_compiled=is_compiled)
+    events = WORKERS.train(trained, planned, task.dataset)
+    records = [event for event in events if isinstance(event, EpochRecord)]
     ends = [{tuple(each.seeds): each.seconds for each in records if each.epoch == epoch} for epoch in (1, epochs + 1)]
     steady = sum(ends[1][seeds] - ends[0][seeds] for seeds in ends[0])
     return steady / (planned.workers * epochs * work.steps * rounds)
