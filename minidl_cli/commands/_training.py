@@ -26,6 +26,8 @@ def run_and_report(job: "Job", *, quiet: bool, as_json: bool) -> None:
     except TrainingError:
         if job.run.is_finished:  # but every round diverged
             _report(job, quiet=quiet, as_json=as_json)
+        else:
+            click.echo(f"what was logged until now is in {job.run.path}", err=True)
         raise
     _report(job, quiet=quiet, as_json=as_json)
 

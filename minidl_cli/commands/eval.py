@@ -52,7 +52,7 @@ def command(
         from ..training.prediction import Predictor
 
         predictor = Predictor.of(found, weights)
-        final, report = predictor.measure(read_samples(predictor, open_new(data)), "data")
+        final, report = predictor.measure(read_samples(predictor, open_new(data, predictor)), "data")
         reports = {"data": report}
     if as_json:
         options.print_json({"run": str(found.path), "rounds": rounds, "final": final, "report": reports})

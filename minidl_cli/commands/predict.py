@@ -50,7 +50,7 @@ def command(
     from ..training.prediction import Predictor
 
     predictor = Predictor.of(Run.find(run, runs_dir), weights, seed)
-    predicted = predict_table(predictor, open_new(data), keep)
+    predicted = predict_table(predictor, open_new(data, predictor), keep)
     document = {"run": str(predictor.run.path), "rounds": predictor.seeds, "rows": predicted.height}
     if output != "-":
         write_table(predicted, Path(output))

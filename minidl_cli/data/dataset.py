@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .columns import Columns
+from .tables.options import Decimal, Separator
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Dataset(ABC):
             that rounds stack.
         fitted: what `fit` returns, by name, and how many numbers of each.
         is_shared: whether all seeds share the same samples, and only take other rows of them.
+        marks: the separator and the decimal mark of CSV files with such data; None is told from a file.
         treatments: which arguments say how samples are treated, and not which they are: rounds that differ in nothing
             else have the same samples.
         ignores_unknown: whether a category that is none of those known counts as none at all, and not as an error.
@@ -64,6 +66,7 @@ class Dataset(ABC):
     sizes: dict[str, int]
     fitted: dict[str, int] = {}  # noqa: RUF012
     is_shared: bool = False
+    marks: tuple[Separator | None, Decimal | None] = (None, None)
     treatments: frozenset[str] = frozenset()
     ignores_unknown: bool = True
     dtype: torch.dtype = torch.float64

@@ -98,7 +98,7 @@ class Table(Dataset):
         self.ignores_unknown = unseen == "zeros"
         self.treatments = _TREATMENTS | ({"missing"} if missing != "drop" else set())
         self.max_categories, self.target_values = max_categories, target_values
-        self.separator, self.decimal = separator, decimal
+        self.marks = separator, decimal
         self._check_columns()
         self._check_task()
         self._check_split()
@@ -179,8 +179,8 @@ class Table(Dataset):
             gaps=gaps,
             max_categories=self.max_categories,
             split_column=self.split.column if self.split else None,
-            separator=self.separator,
-            decimal=self.decimal,
+            separator=self.marks[0],
+            decimal=self.marks[1],
             dtype=self.dtype,
         )
 

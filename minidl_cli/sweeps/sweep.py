@@ -17,7 +17,7 @@ from ..errors import GraphError, InputError, MinidlWarning, TrainingError
 from ..runs.environment import environment, identify
 from ..runs.folder import DEFAULT_RUNS_DIR, VARIANTS, Run
 from ..runs.metrics import MetricsLog
-from ..training.build import build, variants
+from ..training.build import build, make_dataset, variants
 from ..training.compiled import CompiledStep, compile_ahead, compiled_step
 from ..training.exactness import single_thread, warn_of_inexact_products
 from ..training.memory import physical_memory
@@ -161,10 +161,12 @@ class _Planned:
     """A config that has been checked, and divided into stacks."""
 
     def __init__(self, config: Config, workers: int | None, chunk: int | None):
-        self.config, self.task = config, build(config)
+        dataset = make_dataset(config)
+        # Before anything is read: a file that changes in between is then found to have changed.
+        self.data = identify(dataset.files())
+        self.config, self.task = config, build(config, dataset)
         self.step = compiled_step(config, self.task.dataset)
         self.plan = plan(self.task, workers, chunk, is_compiled=isinstance(self.step, CompiledStep))
-        self.data = identify(self.task.dataset.files())
         self._check_memory()
         self.task.fit(config.seeds)  # what cannot be fitted is found before anything is trained
         self._check_shapes()

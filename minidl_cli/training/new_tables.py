@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 Arrays = dict[str, NDArray[np.generic]]
 
 
-def open_new(source: str) -> TableFile:
-    """Open a table by its path, or that of standard input by `-`.
+def open_new(source: str, predictor: Predictor) -> TableFile:
+    """Open a table by its path, or that of standard input by `-`: as the config says that its tables are written.
 
     Raises:
         InputError: the file is not there, or is no table.
     """
     if source != "-" and not Path(source).is_fifo():
-        return open_table(Path(source))
-    return open_table(_drained(source), "standard input" if source == "-" else source)
+        return open_table(Path(source), None, *predictor.dataset.marks)
+    return open_table(_drained(source), "standard input" if source == "-" else source, *predictor.dataset.marks)
 
 
 def _drained(source: str) -> bytes:

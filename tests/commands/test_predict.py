@@ -228,6 +228,21 @@ def test_targets_that_are_called_like_other_predicted_columns_keep_their_names(m
         assert {row.partition(",")[0] for row in predicted[1:]} <= {"u", "v"}
 
 
+def test_new_tables_are_written_as_the_config_says(minidl, tmp_path):
+    """Where a file's first rows do not tell its marks, the config does, for training and for use."""
+    rows = [f"{place};{place * place};{'pq'[place % 2]}" for place in range(1200)] + ["4,5;3,25;p", "1,5;2,5;q"]
+    (tmp_path / "german.csv").write_text("\n".join(["a;b;kind", *rows]) + "\n")
+    marks = "features: [b], separator: ';', decimal: ','"
+    (tmp_path / "c.yaml").write_text(
+        CONFIG.replace("train.csv", "german.csv").replace("features: [a, b, c], missing: mean", marks)
+    )
+    run = minidl("train", "c.yaml", "-q", "-s", "model.2.linear=2", "-s", "training.epochs=1").out.strip()
+    outcome = minidl("predict", run, "--data", "german.csv", "--keep", "b")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.splitlines()[-2].startswith('"3,25",')
+    assert minidl("eval", run, "--data", "german.csv").code == 0
+
+
 def test_json(minidl, runs, new):
     document = json.loads(minidl("predict", runs / "classes", "--data", new, "--json").out)
     assert document["run"] == str(runs / "classes")
