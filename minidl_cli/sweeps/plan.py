@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from math import ceil
 
 from ..reference.torch_modules import check_counterparts
+from ..runs.environment import physical_memory
 from ..training.build import Task
-from ..training.memory import Memory, estimate, physical_memory, vector_bytes
+from ..training.memory import Memory, estimate, vector_bytes
 
 Chunk = Sequence[int]
 

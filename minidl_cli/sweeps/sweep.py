@@ -14,13 +14,12 @@ from ..config.schema import Config
 from ..config.variants import Variant
 from ..display.text import readable
 from ..errors import GraphError, InputError, MinidlWarning, TrainingError
-from ..runs.environment import environment, identify
+from ..runs.environment import environment, identify, physical_memory
 from ..runs.folder import DEFAULT_RUNS_DIR, VARIANTS, Run
 from ..runs.metrics import MetricsLog
 from ..training.build import build, make_dataset, variants
 from ..training.compiled import CompiledStep, compile_ahead, compiled_step
 from ..training.exactness import single_thread, warn_of_inexact_products
-from ..training.memory import physical_memory
 from ..training.trainer import EpochRecord, Round
 from .contrast import Side, contrast
 from .plan import plan

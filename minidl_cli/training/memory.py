@@ -1,11 +1,11 @@
 """How much memory a stack of rounds takes."""
 
-import os
 from dataclasses import dataclass
 
 import torch
 
 from ..display.text import readable
+from ..runs.environment import physical_memory
 from .build import Task
 from .measures import EVALUATION_SIZE
 from .samples import Samples
@@ -75,8 +75,3 @@ def check_evaluation(task: Task, rounds: int) -> None:
             ("data",),
             f"this would take about {readable(needed)} of memory, but this machine has {readable(physical_memory())}",
         )
-
-
-def physical_memory() -> int:
-    """Return the bytes of memory that the machine has."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -794,3 +794,14 @@ def test_data_that_are_drawn_need_no_polars() -> None:
     code += f"build(load_config({str(SHIPPED.parent / 'disc.yaml')!r})); print('polars' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_a_matrix_that_cannot_fit_in_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it is made."""
+    rows = "".join(f"{place / 3},n{place},{'pq'[place % 2]}\n" for place in range(100))
+    (tmp_path / "t.csv").write_text(f"a,name,kind\n{rows}")
+    monkeypatch.setattr("minidl_cli.data.tables.preparing.physical_memory", lambda: 50_000)
+    with pytest.raises(InputError) as caught:
+        Table(str(tmp_path / "t.csv"), "kind").draw(0)
+    said = "101 features of 100 rows take 80.8 kB of memory, but this machine has 50.0 kB"
+    assert caught.value.problems == [f"{tmp_path / 't.csv'}: {said}; leave out columns, such as 'name'"]

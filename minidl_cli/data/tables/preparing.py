@@ -12,7 +12,9 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from ...display.text import readable
 from ...errors import InputError, MinidlWarning
+from ...runs.environment import physical_memory
 from ..columns import Column, Columns, Label
 from ..split import PARTS
 from .messages import listed, shown
@@ -173,9 +175,21 @@ def _prepare(recipe: Recipe, stamps: Sequence[tuple[int, int]]) -> Prepared:
             check_size(rows, name, values, recipe.dtype)
             _check_precision(rows, name, values.to(recipe.dtype))
     parts = _parts(rows, recipe.split_column)
+    _check_memory(rows, columns, recipe)
     inputs = columns.encode(rows.frame, recipe.dtype)
     _check_features(rows, columns, inputs)
     return Prepared(columns, inputs, targets, rows.own, parts)
+
+
+def _check_memory(rows: Rows, columns: Columns, recipe: Recipe) -> None:
+    """Raise InputError if the matrix would not fit into memory: categories may become many features."""
+    features, height = len(columns.features), rows.frame.height
+    needed = features * height * recipe.dtype.itemsize
+    if needed > physical_memory():
+        widest = max(columns.inputs, key=lambda column: len(column.features)).name
+        problem = f"{features:,} features of {height:,} rows take {readable(needed)} of memory"
+        has = f"this machine has {readable(physical_memory())}"
+        raise InputError(f"{recipe.file}: {problem}, but {has}; leave out columns, such as {shown(widest)}")
 
 
 def _read(recipe: Recipe) -> tuple[Rows, list[str]]:
