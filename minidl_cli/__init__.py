@@ -19,12 +19,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .runs.folder import Run
     from .sweeps.contrast import compare
+    from .sweeps.resume import resume
     from .sweeps.sweep import sweep, train
     from .training.build import load_config
     from .training.evaluation import evaluate
     from .training.inspection import inspect
 
-__all__ = ["Run", "compare", "evaluate", "inspect", "load_config", "sweep", "train"]
+__all__ = ["Run", "compare", "evaluate", "inspect", "load_config", "resume", "sweep", "train"]
 
 _HOMES = {
     "Run": ".runs.folder",
@@ -32,6 +33,7 @@ _HOMES = {
     "evaluate": ".training.evaluation",
     "inspect": ".training.inspection",
     "load_config": ".training.build",
+    "resume": ".sweeps.resume",
     "sweep": ".sweeps.sweep",
     "train": ".sweeps.sweep",
 }

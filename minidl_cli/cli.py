@@ -11,7 +11,6 @@ from difflib import get_close_matches
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from types import FrameType
 from typing import TextIO
 
 import click
@@ -60,9 +59,9 @@ def minidl() -> None:
 
 
 def main() -> None:
-    """Run the command line, and exit: 0 done, 1 it ran and failed, 2 wrong input, 130 or 143 stopped by a signal."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    """Run the command line, and exit: 0 done, 1 it ran and failed, 2 wrong input, 128 + n: stopped by signal n."""
+    for number in _stopping_signals():
+        signal.signal(number, Interrupted.handle)
     warnings.showwarning = _show_warning
     _open_output()
     try:
@@ -76,10 +75,16 @@ def main() -> None:
         _say(f"cannot write: {error.strerror or error}")
         sys.exit(1)
     except Interrupted as stop:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _stopping_signals():
             signal.signal(number, signal.SIG_IGN)
         _say(f"stopped by {signal.Signals(stop.signal).name}")
         sys.exit(128 + stop.signal)
+
+
+def _stopping_signals() -> list[signal.Signals]:
+    """Return the signals that end the process; that a terminal was closed does not if it started under nohup."""
+    hangup = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
+    return [signal.SIGINT, signal.SIGTERM, *hangup]
 
 
 @contextmanager
@@ -104,10 +109,6 @@ def _open_output() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    Interrupted.interrupt(number)
 
 
 def _show_warning(

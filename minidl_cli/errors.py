@@ -1,8 +1,14 @@
 """The errors that minidl raises on purpose. Each becomes plain lines and an exit code on the command line."""
 
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from time import monotonic
+from types import FrameType
 from typing import ClassVar
+
+# How long a process that is asked to stop may go on until it comes to a good end; and how long it may clean up.
+GRACE_SECONDS, CLEANUP_SECONDS = 1.0, 2.0
 
 
 class MinidlError(Exception):
@@ -62,20 +68,51 @@ class Interrupted(BaseException):
     # The first signal that came. Whoever runs long asks for it, because some imports swallow every exception.
     _came: ClassVar[int | None] = None
     _when: ClassVar[float] = 0.0
+    _is_deferred: ClassVar[bool] = False
 
     def __init__(self, signal: int):
         super().__init__(signal)
         self.signal = signal
 
     @classmethod
-    def interrupt(cls, signal: int) -> None:
-        """Remember that the process was asked to stop, and raise; but leave it two seconds to clean up in peace."""
-        if cls._came is None or monotonic() > cls._when + 2:
-            cls._came, cls._when = cls._came or signal, monotonic()
-            raise cls(cls._came)
+    def handle(cls, number: int, frame: FrameType | None) -> None:
+        """Handle a signal: remember that the process was asked to stop, and raise; at once, or soon if deferred.
+
+        It leaves the process two seconds to clean up in peace, in which further signals change nothing.
+        """
+        if cls._came is None or monotonic() > cls._when + CLEANUP_SECONDS:
+            is_first = cls._came is None
+            cls._came, cls._when = cls._came or number, monotonic()
+            if is_first and cls._is_deferred:
+                signal.signal(signal.SIGALRM, cls._end_deferral)
+                signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
+            else:
+                raise cls(cls._came)
+
+    @classmethod
+    def _end_deferral(cls, number: int, frame: FrameType | None) -> None:
+        cls.check()
+
+    @classmethod
+    @contextmanager
+    def deferred(cls) -> Iterator[None]:
+        """Within the context, a signal only raises where `check` is called; anywhere if that takes over a second."""
+        cls._is_deferred = True
+        try:
+            yield
+        finally:
+            cls._is_deferred = False
+            if cls._came is not None:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+
+    @classmethod
+    def came(cls) -> bool:
+        """Tell whether the process was asked to stop."""
+        return cls._came is not None
 
     @classmethod
     def check(cls) -> None:
         """Raise if the process was asked to stop and goes on all the same."""
         if cls._came is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
             raise cls(cls._came)

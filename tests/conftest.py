@@ -39,6 +39,7 @@ def _one_thread() -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: take minutes together; left out unless asked for, as by `make faults`")
     config.addinivalue_line("markers", "figures: draw figures, though `no_figures` leaves out those of other tests")
 
 

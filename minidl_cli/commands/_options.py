@@ -9,6 +9,10 @@ import click
 from ..runs.folder import DEFAULT_RUNS_DIR, Run
 
 config_argument = click.argument("config", type=click.Path(path_type=Path))
+config_or_resume_argument = click.argument("config", metavar="CONFIG", type=click.Path(path_type=Path), required=False)
+resume_option = click.option(
+    "--resume", metavar="RUN", help="Instead of CONFIG: go on with a run that was stopped, or train one for longer."
+)
 run_argument = click.argument("run", metavar="RUN")
 settings_option = click.option(
     "-s",
@@ -31,6 +35,21 @@ device_option = click.option(
     "--device", type=click.Choice(["cpu"]), default="cpu", show_default=True, help="Where to compute."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def check_resume(config: Path | None, resume: str | None, **others: object) -> None:
+    """Make sure that there is either a config or a run to resume, and with the latter none of some other options.
+
+    Raises:
+        click.UsageError: it is not so.
+    """
+    if config is None and resume is None:
+        raise click.UsageError("Missing argument 'CONFIG'.")
+    if config is not None and resume is not None:
+        raise click.UsageError("CONFIG and --resume exclude each other: the run has its config")
+    for name, value in others.items():
+        if value and resume is not None:
+            raise click.UsageError(f"--{name} and --resume exclude each other")
 
 
 def print_json(document: Any) -> None:

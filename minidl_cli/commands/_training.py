@@ -1,33 +1,52 @@
 """What train and sweep have in common: run, show progress, report."""
 
 import gc
+import shlex
 from collections.abc import Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ..display.text import printable
 from ..errors import Interrupted, TrainingError
 from ..metrics import headline
+from ..runs.folder import Run
 from ._options import print_json
 
 if TYPE_CHECKING:
     from ..runs.metrics import Numbers
-    from ..sweeps.sweep import Job
+    from ..sweeps.job import Job
 
 
-def run_and_report(job: "Job", *, quiet: bool, as_json: bool) -> None:
-    """Train the rounds of a job with a progress display, then print what came out, or where it is kept."""
+def start_again(
+    resume: str | None,
+    runs_dir: Path,
+    settings: tuple[str, ...],
+    workers: int | None = None,
+    chunk: int | None = None,
+) -> "Job":
+    """Return the job of going on with the run that `--resume` names."""
+    from ..sweeps.resume import start_again
+
+    assert resume is not None
+    job = start_again(Run.find(resume, runs_dir), settings, workers, chunk)
+    if job.is_done:
+        advice = "more epochs or rounds: -s training.epochs=N, -s sweep.rounds=N"
+        click.echo(f"{printable(str(job.run.path))}: has finished already; {advice}", err=True)
+    return job
+
+
+def run_and_report(job: "Job", verb: str, *, quiet: bool, as_json: bool) -> None:
+    """Train the rounds of a job with a progress display, then print what came out, or how to go on."""
     try:
-        _run(job, silent=quiet)
-    except Interrupted:
-        click.echo(f"what was logged until now is in {job.run.path}", err=True)
-        raise
-    except TrainingError:
-        if job.run.is_finished:  # but every round diverged
+        _run(job, silent=quiet or job.is_done)
+    except (Interrupted, TrainingError) as stop:
+        if isinstance(stop, TrainingError) and job.run.is_finished:  # but no round did
             _report(job, quiet=quiet, as_json=as_json)
         else:
-            click.echo(f"what was logged until now is in {job.run.path}", err=True)
+            click.echo(f"to go on: minidl {verb} --resume {shlex.quote(str(job.run.path))}", err=True)
         raise
     _report(job, quiet=quiet, as_json=as_json)
 
@@ -41,10 +60,9 @@ def _run(job: "Job", *, silent: bool) -> None:
     # Closed at once when something goes wrong, so that no worker outlives it.
     with (
         closing(job.records()) as records,
-        show_progress(job.epochs, silent) as progress,
+        show_progress(job.epochs, silent, job.done) as progress,
     ):
         for record in records:
-            Interrupted.check()
             progress.advance(
                 job.doing,
                 len(record.seeds) + record.spared,
@@ -70,7 +88,7 @@ def _report(job: "Job", *, quiet: bool, as_json: bool) -> None:
 def _print_report(job: "Job") -> None:
     from ..display.contrast_tables import print_contrast
     from ..display.tables import print_final, print_rounds, print_targets
-    from ..display.text import duration, printable
+    from ..display.text import duration
 
     summary, path = job.run.summary(), printable(str(job.run.path))
     if job.run.has_variants:

@@ -19,7 +19,8 @@ def _seeds(context: click.Context, parameter: click.Parameter, value: str | None
 
 
 @click.command("sweep", short_help="Train a config from many seeds, and see the spread.")
-@options.config_argument
+@options.config_or_resume_argument
+@options.resume_option
 @options.settings_option
 @click.option("--rounds", type=click.IntRange(min=1), help="How many seeds, from the config's seed on.")
 @click.option("--seeds", metavar="FIRST-LAST", callback=_seeds, help="Which seeds, such as 0-99.")
@@ -43,7 +44,8 @@ def _seeds(context: click.Context, parameter: click.Parameter, value: str | None
 @options.quiet_option
 @options.json_option
 def command(
-    config: Path,
+    config: Path | None,
+    resume: str | None,
     settings: tuple[str, ...],
     rounds: int | None,
     seeds: range | None,
@@ -72,16 +74,22 @@ def command(
     minidl sweep configs/disc.yaml --seeds 100-199 -s data_seed=round
     minidl sweep configs/disc.yaml --vary optimizer.sgd.lr=0.02,0.07,0.2
     minidl sweep configs/disc.yaml --versus torch --rounds 5
+    minidl sweep --resume latest
     """
+    options.check_resume(config, resume, vary=vary, versus=versus)
     if rounds is not None and seeds is not None:
         raise click.UsageError("--rounds and --seeds exclude each other")
     from ..sweeps.sweep import start
     from ..training.build import load_config
-    from ._training import run_and_report
+    from ._training import run_and_report, start_again
 
     if seeds is not None:
         settings = options.with_shortcuts(settings, seed=seeds.start, **{"sweep.rounds": len(seeds)})
     if versus is not None:
         vary = (*vary, f"framework=minidl,{versus}")
-    loaded = load_config(config, options.with_shortcuts(settings, name=name, **{"sweep.rounds": rounds}), vary)
-    run_and_report(start(loaded, runs_dir, workers, chunk), quiet=quiet, as_json=as_json)
+    settings = options.with_shortcuts(settings, name=name, **{"sweep.rounds": rounds})
+    if config is None:
+        job = start_again(resume, runs_dir, settings, workers, chunk)
+    else:
+        job = start(load_config(config, settings, vary), runs_dir, workers, chunk)
+    run_and_report(job, "sweep", quiet=quiet, as_json=as_json)

@@ -1,8 +1,10 @@
 """Loading a config: read, spell out, override, validate."""
 
+import os
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
+from typing import BinaryIO
 
 from pydantic import ValidationError
 
@@ -30,7 +32,7 @@ def load(path: Path, settings: Sequence[str], registry: Registry, varied: Sequen
     """
     source = shown(str(path), most=1000)
     try:
-        with path.open("rb") as file:
+        with open_without_waiting(path) as file:
             content = file.read(MAX_BYTES + 1)  # one more than the reader takes
     except OSError as error:
         raise InputError(f"{source}: cannot be read: {error.strerror or error}") from error
@@ -47,6 +49,21 @@ def load(path: Path, settings: Sequence[str], registry: Registry, varied: Sequen
                 problems += error.problems
             spell_out(root, Config, registry)
     return validate(root, source, registry, problems, path.parent)
+
+
+def open_without_waiting(path: Path) -> BinaryIO:
+    """Open a file, or a pipe. A named one into which nobody writes, so that one would wait forever, is empty.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        descriptor = os.open(name, flags | os.O_NONBLOCK)
+        os.set_blocking(descriptor, True)
+        return descriptor
+
+    return open(path, "rb", opener=opener)
 
 
 def validate(

@@ -36,8 +36,8 @@ def existing(root: Node, path: Path) -> Path:
 def _own_key(node: Node, step: str | float) -> str | float | None:
     if isinstance(node.value, list):
         return step if isinstance(step, int) and step < len(node.value) else None
-    keys = node.value if isinstance(node.value, dict) else ()
-    return next((key for key in keys if key == step or str(key) == step), None)
+    keys = node.value if isinstance(node.value, dict) else {}
+    return step if step in keys else next((key for key in keys if str(key) == step), None)
 
 
 def _descend(node: Node, path: Path) -> Node:

@@ -16,6 +16,9 @@ from .schema import Config
 from .shorthand import item_kind, model_of
 from .yaml_tree import Node
 
+# As many problems as are told one by one: whoever has more has given another file.
+MOST_LINES = 100
+
 # How the validator's path ends where a key is wrong and not its value.
 _KEY = "[key]"
 
@@ -41,18 +44,23 @@ _EXPECTED = {
 def lines(error: ValidationError, root: Node, source: str, registry: Registry) -> list[str]:
     """Return a line for each wrong value: first those that overrides set, then the others in the file's order.
 
+    Of very many, the last line says only how many more there are.
+
     Args:
         error: what the validator found.
         root: the config that it validated.
         source: the file's name, as places begin with it.
         registry: the components that the config may name.
     """
-    problems: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[str, str], list[tuple[ErrorDetails, Path]]] = {}
     for details, path in _deepest([(details, _path(details, root)) for details in error.errors()]):
-        place = _place(details, path, root)
-        problems.setdefault((place, dotted(path)), []).append(_describe(details, path, place, registry))
-    lines = [(place, f"{place}: {key}: {_join(found)}") for (place, key), found in problems.items()]
-    return [line for _, line in sorted(lines, key=lambda line: _position(line[0], source))]
+        found.setdefault((_place(details, path, root), dotted(path)), []).append((details, path))
+    ordered = sorted(found.items(), key=lambda each: _position(each[0][0], source))
+    lines = [
+        f"{place}: {key}: {_join([_describe(details, path, place, registry) for details, path in wrong])}"
+        for (place, key), wrong in ordered[:MOST_LINES]
+    ]
+    return lines + ([f"{source}: {len(ordered) - MOST_LINES:,} more problems"] if len(ordered) > MOST_LINES else [])
 
 
 def _deepest(errors: list[tuple[ErrorDetails, Path]]) -> list[tuple[ErrorDetails, Path]]:

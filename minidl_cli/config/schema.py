@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import ceil
 from os import PathLike
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, overload
 
 from pydantic import AfterValidator, Discriminator, Field, PrivateAttr, Tag
 
@@ -25,6 +25,28 @@ class EarlyStopping(StrictModel):
     min_delta: NonNegative = Field(
         default=0.0, description="By how much a value must be better than the best to count."
     )
+
+
+class _LoggedEpochs(Sequence[int]):
+    """Every so many epochs, and the last. They are not kept one by one, as there may be trillions."""
+
+    def __init__(self, epochs: int, every: int):
+        self._epochs, self._every = epochs, every
+
+    def __len__(self) -> int:
+        return -(-self._epochs // self._every)  # rounded up, exactly
+
+    @overload
+    def __getitem__(self, place: int) -> int: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[int]: ...
+
+    def __getitem__(self, place: int | slice) -> int | list[int]:
+        places = range(len(self))[place]
+        if isinstance(places, range):
+            return [self[each] for each in places]
+        return min((places + 1) * self._every, self._epochs)
 
 
 class TrainingOptions(StrictModel):
@@ -55,6 +77,9 @@ class TrainingOptions(StrictModel):
         description="Whether steps are translated to C, which is faster: where that is possible, always, or never.",
     )
     log_every: PositiveInt = Field(1, description="Test and log only every so many epochs, and the last.")
+    checkpoint_every: Positive = Field(
+        30.0, description="After how many seconds to save what a training that is stopped can go on from."
+    )
 
     def is_logged(self, epoch: int) -> bool:
         """Tell whether an epoch is one to test and log."""
@@ -62,8 +87,7 @@ class TrainingOptions(StrictModel):
 
     def logged_epochs(self) -> Sequence[int]:
         """Return the epochs to test and log."""
-        every = range(self.log_every, self.epochs + 1, self.log_every)
-        return every if self.epochs % self.log_every == 0 else [*every, self.epochs]
+        return _LoggedEpochs(self.epochs, self.log_every)
 
     def batches(self, samples: int) -> int:
         """Return the number of batches of an epoch."""
@@ -108,18 +132,29 @@ class SweepOptions(StrictModel):
     )
 
 
-def _printable_name(name: str) -> str:
+# A file's name has at most 255 bytes; the time, a few digits and the mark of an unfinished folder take 30 of them.
+NAME_LENGTH, NAME_BYTES = 80, 220
+
+
+def fitting_name(text: str) -> str:
+    """Return as much of a text as a config's name may be long."""
+    return text[:NAME_LENGTH].encode(errors="replace")[:NAME_BYTES].decode(errors="ignore")
+
+
+def _folder_name(name: str) -> str:
     if not name.isprintable():
         raise ValueError(f"must have printable characters only, not {name!r}")
     if name.startswith(".") or any(sign in name for sign in "/\\"):
         raise ValueError("must not start with a dot or contain slashes: it becomes part of a folder's name")
+    if fitting_name(name) != name:
+        raise ValueError(f"must have at most {NAME_BYTES} bytes in UTF-8: it becomes part of a folder's name")
     return name
 
 
 class Config(StrictModel):
     """A resolved config: everything that decides the result of a training."""
 
-    name: Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_printable_name)] = Field(
+    name: Annotated[str, Field(min_length=1, max_length=NAME_LENGTH), AfterValidator(_folder_name)] = Field(
         description="The name that run folders start with; by default the config file's own."
     )
     seed: Seed = Field(0, description="The seed of the first round.")

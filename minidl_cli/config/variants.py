@@ -13,11 +13,11 @@ from ..registry import Registry
 from .load import validate
 from .locate import Path, place_of, place_of_key
 from .overrides import assign
-from .schema import Config
+from .schema import Config, fitting_name
 from .shorthand import spell_out
 from .yaml_tree import Node
 
-MOST_VARIANTS = 1000
+MOST_VARIANTS, MOST_KEYS = 1000, 100
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,16 @@ def variants(config: Config, registry: Registry) -> list[Variant]:
     Raises:
         InputError: a value is wrong, a key leads nowhere, or there are too many combinations; a line for each problem.
     """
+    if len(config.sweep.vary) > MOST_KEYS:
+        raise config.error(("sweep", "vary"), f"has more than {MOST_KEYS} keys; vary fewer of them")
+    if prod(map(len, config.sweep.vary.values())) > MOST_VARIANTS:
+        raise config.error(("sweep", "vary"), f"makes more than {MOST_VARIANTS:,} combinations; vary fewer values")
     varied = [_choices(key, values) for key, values in config.sweep.vary.items()]
     for key, choices in zip(config.sweep.vary, varied, strict=True):
         if key == "name" or key.partition(".")[0] == "sweep":
             raise config.error(("sweep", "vary", key), "cannot be varied, as it does not change the training")
         if any(not choice.label.strip() for choice in choices):
             raise config.error(("sweep", "vary", key), "a label is empty; write what to call the variant")
-    if prod(map(len, varied)) > MOST_VARIANTS:
-        raise config.error(("sweep", "vary"), f"makes more than {MOST_VARIANTS:,} combinations; vary fewer values")
     found: list[Variant] = []
     problems: list[str] = []
     for combination in product(*varied):
@@ -117,7 +119,7 @@ def _slug(label: str) -> str:
 def _variant(config: Config, name: str, choices: Sequence[_Choice], registry: Registry) -> Config:
     source = config._root
     resolved = config.resolved()
-    resolved["name"] = name[:80]
+    resolved["name"] = fitting_name(name)
     resolved["sweep"]["vary"] = {}
     root = _tree(resolved, (), source)
     spell_out(root, Config, registry)

@@ -149,7 +149,12 @@ class Table(Dataset):
         return {name: fitted[name] for name in self.fitted}
 
     def files(self) -> Sequence[Path]:
-        return self._recipe().files
+        from .tables.reading import open_table
+
+        files = self._recipe().files
+        for path in files:  # what is no table may have no end, and be no file to identify
+            open_table(path, None, *self.marks)
+        return files
 
     def hand_over(self, connection: Connection, process: int) -> None:
         connection.send(_Handover(self))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..metrics import title
-from .tables import brief, diverged_seeds, print_diverged, print_table
+from .tables import brief, missing_rounds, print_missing, print_table
 from .text import duration, number, printable
 
 
@@ -27,7 +27,7 @@ def print_contrast(document: Mapping[str, Any]) -> None:
     for pair in document["incomparable"]:
         _print_sentence(pair["conclusion"])
     for each in document["variants"]:
-        print_diverged(each["rounds"], of=f" of {each['label']}")
+        print_missing(each["rounds"], of=f" of {each['label']}")
 
 
 def _print_sentence(said: str) -> None:
@@ -38,9 +38,8 @@ def contrast_markdown(document: Mapping[str, Any]) -> str:
     """Return the same as Markdown."""
     tables = [_markdown(table) for table in _tables(document)]
     said = [each["conclusion"] for each in [*document["comparisons"], *document["incomparable"]]]
-    sentences = [f"- {_escaped(printable(each))}" for each in said]
-    diverged = [diverged_seeds(each["rounds"], f" of {each['label']}") for each in document["variants"]]
-    return "\n".join([*tables, *sentences, *(f"- {_escaped(printable(each))}" for each in diverged if each), ""])
+    said += [line for each in document["variants"] for line in missing_rounds(each["rounds"], f" of {each['label']}")]
+    return "\n".join([*tables, *(f"- {_escaped(printable(each))}" for each in said), ""])
 
 
 def print_differences(document: Mapping[str, Any]) -> None:

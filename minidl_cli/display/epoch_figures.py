@@ -34,7 +34,7 @@ _PARTS = ("train", "test")
 class Curve:
     """One line of a panel.
 
-    `values` [rounds, epochs] is NaN where a round has no value: it stopped or diverged, or the epoch was not
+    `values` [rounds, epochs] is NaN where a round has no value: it stopped, diverged or failed, or the epoch was not
     logged.
     """
 

@@ -10,6 +10,8 @@ from .text import number, printable
 WIDTH, LABEL, NARROWEST = 80, 13, 7
 # As many wrong samples are named.
 MOST_NAMED = 3
+# What is said of a round that did not finish.
+ENDED = {"diverged": " (diverged)", "failed": " (failed: all its weights are NaN)"}
 
 SATURATED = "saturated: slope below 1% of the steepest (relu: 0)"
 DEAD = "; dead: in all samples"
@@ -23,8 +25,8 @@ def print_inspection(inspection: Mapping[str, Any], exact: bool) -> None:
         inspection: the description.
         exact: whether to print every output, and not their statistics.
     """
-    diverged = " (diverged)" if inspection["status"] == "diverged" else ""
-    print(printable(f"seed {inspection['seed']}{diverged} of {inspection['run']}, {inspection['weights']} weights"))
+    ended = ENDED.get(inspection["status"], "")
+    print(printable(f"seed {inspection['seed']}{ended} of {inspection['run']}, {inspection['weights']} weights"))
     print(printable(_judged(inspection)))
     (_print_values if exact else _print_statistics)(inspection)
     _print_gradients(inspection["parameters"])

@@ -31,16 +31,17 @@ class ProgressDisplay(ABC):
 
 
 @contextmanager
-def show_progress(epochs: int, silent: bool) -> Iterator[ProgressDisplay]:
+def show_progress(epochs: int, silent: bool, done: int = 0) -> Iterator[ProgressDisplay]:
     """Show the progress of a training on standard error, while the context is open; nothing at all if `silent`.
 
     Args:
         epochs: how many epochs there are to train, those of all rounds added up.
         silent: whether to show nothing.
+        done: how many of the epochs were trained before.
     """
     console = Console(stderr=True, highlight=False, quiet=silent)
     if silent or not console.is_terminal:
-        yield _Lines(console, epochs)
+        yield _Lines(console, epochs, done)
         return
     columns = [
         TextColumn("{task.fields[doing]}"),
@@ -49,13 +50,13 @@ def show_progress(epochs: int, silent: bool) -> Iterator[ProgressDisplay]:
         TimeRemainingColumn(compact=True),
     ]
     with Progress(*columns, console=console, transient=True) as progress:
-        yield _Bar(progress, epochs)
+        yield _Bar(progress, epochs, done)
 
 
 class _Bar(ProgressDisplay):
-    def __init__(self, progress: Progress, epochs: int):
+    def __init__(self, progress: Progress, epochs: int, done: int):
         self._progress = progress
-        self._task = progress.add_task("", total=epochs, doing="", measured="")
+        self._task = progress.add_task("", total=epochs, completed=done, doing="", measured="")
 
     def advance(self, doing: str, steps: int, epoch: int, measured: Mapping[str, float]) -> None:
         shown = f"epoch {epoch}  {_written(measured)}"
@@ -63,8 +64,9 @@ class _Bar(ProgressDisplay):
 
 
 class _Lines(ProgressDisplay):
-    def __init__(self, console: Console, epochs: int):
-        self._console, self._total, self._done, self._shown = console, epochs, 0, 0
+    def __init__(self, console: Console, epochs: int, done: int):
+        self._console, self._total, self._done = console, epochs, done
+        self._shown = 100 * done // max(1, epochs)
         self._started = perf_counter()
 
     def advance(self, doing: str, steps: int, epoch: int, measured: Mapping[str, float]) -> None:

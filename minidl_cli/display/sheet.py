@@ -5,6 +5,7 @@ run. Text from outside is never read as mathematics.
 """
 
 import csv
+import io
 import math
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -24,6 +25,8 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
+
+from ..runs.atomic import write_atomically
 
 Style = dict[str, Any]  # how matplotlib's Line2D looks
 
@@ -117,15 +120,21 @@ class Sheet:
     def save(self, path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Write the figure as PNG, whatever the ending of `path`, and what it shows as CSV beside it.
 
-        `curves.csv` stands beside `curves.png`. Numbers have all their digits; those that are not finite are empty
-        cells. Equal figures give equal bytes.
+        `curves.csv` stands beside `curves.png`, and is written before it: where the figure is, its data are. Numbers
+        have all their digits; those that are not finite are empty cells. Equal figures give equal bytes.
+
+        Raises:
+            OSError: the disk is full, or the folder cannot be written; each file is the old or the new one, whole.
         """
+        table, image = io.StringIO(), io.BytesIO()
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([_cell(value) for value in row] for row in rows)
         # The highest levels make files hardly smaller, in up to twice the time.
-        self.figure.savefig(path, format="png", dpi=_DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 3})
-        with path.with_suffix(".csv").open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows([_cell(value) for value in row] for row in rows)
+        compression = {"compress_level": 3}
+        self.figure.savefig(image, format="png", dpi=_DPI, metadata={"Software": None}, pil_kwargs=compression)
+        write_atomically(path.with_suffix(".csv"), table.getvalue().encode(errors="backslashreplace"))
+        write_atomically(path, image.getvalue())
 
 
 def open_sheet(title: str, grid: Grid, entries: Sequence[Entry], caption: str = "") -> Sheet:

@@ -1,5 +1,6 @@
 """Tables for the terminal."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..escaping import escaped
 from ..metrics import METRICS, title
 from .text import number, printable, readable
 
@@ -92,23 +94,42 @@ def print_targets(targets: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Non
 
 
 def print_rounds(rounds: Mapping[str, Any]) -> None:
-    """Print how many rounds finished and which diverged."""
+    """Print how many rounds finished, and which did not."""
     planned = rounds["planned"]
     print(f"\n{rounds['finished']} of {planned} round{'s' * (planned != 1)} finished")
-    print_diverged(rounds)
+    print_missing(rounds)
 
 
-def print_diverged(rounds: Mapping[str, Any], of: str = "") -> None:
-    """Print which rounds diverged, if any did."""
-    if said := diverged_seeds(rounds, of):
-        print(printable(said))
+def print_missing(rounds: Mapping[str, Any], of: str = "") -> None:
+    """Print what `missing_rounds` says, in lines that fit a terminal."""
+    for said in missing_rounds(rounds, of):
+        print(textwrap.fill(printable(said), 79, subsequent_indent="  "))
 
 
-def diverged_seeds(rounds: Mapping[str, Any], of: str = "", most: int = 10) -> str:
-    """Return which rounds diverged, at most so many by name; nothing if none did."""
-    seeds = rounds.get("diverged_seeds", [])
-    more = f" and {len(seeds) - most} more" if len(seeds) > most else ""
-    return f"diverged: seeds {', '.join(map(str, seeds[:most]))}{more}{of}" if seeds else ""
+def missing_rounds(rounds: Mapping[str, Any], of: str = "") -> list[str]:
+    """Say which rounds have no result: of those that diverged, and of those that failed for one reason, one line each.
+
+    Args:
+        rounds: what `summary.json` has under this name: `diverged_seeds`, `failed_seeds`, and where it is known why
+            those failed, `failures`. Each may be left out.
+        of: what is said after the seeds, such as ` of relu`.
+    """
+    said = []
+    if diverged := rounds.get("diverged_seeds"):
+        said.append(_ended("diverged", diverged, of))
+    reasons = {seed: each["reason"] for each in rounds.get("failures", []) for seed in each["seeds"]}
+    failed: dict[str, list[int]] = {}
+    for seed in rounds.get("failed_seeds", []):
+        failed.setdefault(reasons.get(seed, ""), []).append(seed)
+    said += [_ended("failed", seeds, of, reason) for reason, seeds in failed.items()]
+    return said
+
+
+def _ended(how: str, seeds: Sequence[int], of: str, reason: str = "") -> str:
+    """Say which rounds ended in this way, at most `MOST_NAMED` by name."""
+    more = f" and {len(seeds) - MOST_NAMED} more" if len(seeds) > MOST_NAMED else ""
+    s, named = "s" * (len(seeds) > 1), ", ".join(map(str, seeds[:MOST_NAMED]))
+    return f"{len(seeds)} round{s} {how}: seed{s} {named}{more}{of}" + (f": {reason}" if reason else "")
 
 
 def print_runs(runs: Sequence[Mapping[str, Any]]) -> None:
@@ -117,14 +138,15 @@ def print_runs(runs: Sequence[Mapping[str, Any]]) -> None:
     for run in runs:
         rounds, final = run["rounds"] or {}, run["final"]
         counted = f"{rounds['finished']}/{rounds['planned']}" if rounds else run["status"]
+        failed = f", {rounds['failed']} failed" if rounds.get("failed") else ""
         values = [_mean_and_deviation(final.get(name, {})) for name in ("test_accuracy", "test_mse")]
         made = run["made"].replace("T", " ")[5:16]
         variants = f" ({run['variants']} variants)" if run["variants"] else ""
-        rows.append([run["id"], run["config"] + variants, counted, *values, made])
+        rows.append([escaped(run["id"]), escaped(run["config"]) + variants, counted + failed, *values, made])
     print_table(["run", "config", "rounds", "accuracy", "MSE", "made"], rows, left=2, gap=1)
     for run in runs:
         if run["problem"]:
-            print(printable(f"broken: {run['problem']}"))
+            print(escaped(f"broken: {run['problem']}"))
 
 
 def print_components(kinds: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.commented import Entries, Entry, suggested, write
+from ..config.schema import fitting_name
 from ..errors import InputError
 from .choices import config_groups, introduction
 from .draft import Draft
@@ -44,7 +45,7 @@ def draft_table(data: Path, targets: Sequence[str], config: Path) -> Draft:
 def config_name(data: Path) -> str:
     """Return the name of a config for a table, by the name of its file."""
     name = "".join(sign if sign.isprintable() and sign != "\\" else "_" for sign in data.stem).lstrip(".")
-    return name[:80] or "table"
+    return fitting_name(name) or "table"
 
 
 def _relative(data: Path, folder: Path) -> str:

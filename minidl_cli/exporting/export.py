@@ -86,7 +86,7 @@ def export(
     network = restore(predictor.network, predictor.weights)
     trained = TrainedRound(predictor.config, predictor.columns, network, predictor.judge)
     contents = _torch_files(trained) if to == "torch" else _onnx_files(trained)
-    files = _write(folder or run.path / "export", contents)
+    files = _write(run, folder, contents)
     difference = None if to == "torch" else _verified(files[0], trained, predictor)
     chosen = weights or chosen_weights(predictor.config)
     return Exported(run.path, predictor.seeds[0], chosen, to, files, difference)
@@ -105,8 +105,11 @@ def _onnx_files(trained: TrainedRound) -> dict[str, bytes]:
     return {MODEL_FILE: onnx_model(trained).SerializeToString(deterministic=True)}
 
 
-def _write(folder: Path, contents: Mapping[str, bytes]) -> list[Path]:
+def _write(run: Run, folder: Path | None, contents: Mapping[str, bytes]) -> list[Path]:
+    inside, folder = folder is None, folder or run.path / "export"
     try:
+        if inside:
+            run.make_folder(folder.name)
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
             write_atomically(folder / name, content)

@@ -21,12 +21,13 @@ from ..nn.loss import Loss
 from ..nn.sequential import Sequential
 from ..randomness import generator
 from ..training.build import build
+from ..training.memory import check_evaluation
 
 TOLERANCE = 1e-6
 
 # Of a larger tensor, this many derivatives are drawn and checked by differences; autograd checks all.
 MOST_DIFFERENCES = 1000
-COPIES_AT_ONCE = 100
+COPIES_AT_ONCE, COPIED_NUMBERS = 100, 10**8
 
 STEP = 1e-5
 # Where a function bends this much within one step, relative to its largest slope, there is a kink.
@@ -81,6 +82,7 @@ def check_gradients(config: Config, batch: int = 10) -> list[Comparison]:
     """
     training = config.training.model_copy(update={"dtype": "float64"})
     task = build(config.model_copy(update={"training": training}))
+    check_evaluation(task, rounds=1)
     network, loss = task.network, task.loss
     network.allocate(1, task.dtype)
     network.initialize([config.seed])
@@ -228,7 +230,7 @@ def _difference_errors(
     rounding = ROUNDINGS * torch.finfo(here.dtype).eps * float(here.abs().sum()) / step
     size = max(scale, rounding / TOLERANCE)
     smooth_entries, errors = [], []
-    for some in torch.split(entries, COPIES_AT_ONCE):
+    for some in torch.split(entries, max(1, min(COPIES_AT_ONCE, COPIED_NUMBERS // values[name].numel()))):
         above, below = (_moved(function, values, name, some, by) for by in (step, -step))
         smooth = (above - 2 * here.sum() + below).abs() / (2 * step) <= KINK * size
         deviation = (derived.flatten()[some] - (above - below) / (2 * step)).abs()

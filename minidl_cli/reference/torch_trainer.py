@@ -3,14 +3,17 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from ..randomness import generator
 from ..runs.metrics import Numbers
 from ..training.build import Task
+from ..training.checkpoint import Checkpoint
 from ..training.exactness import single_thread
 from ..training.measures import Judge, Measures
 from ..training.samples import Samples, epoch_order
@@ -104,6 +107,34 @@ class TorchTrainer(Trainer):
             nn.utils.clip_grad_norm_(twin.network.parameters(), self.options.clip_norm)
         twin.optimizer.step()
         return output.detach()
+
+    def checkpoint(self) -> Checkpoint:
+        """Return the state at the end of an epoch, copied, with what PyTorch's optimizers remember."""
+        found = super().checkpoint()
+        return replace(found, state=found.state | self._moments())
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint, as `Trainer.restore` does."""
+        moments = {name: values for name, values in checkpoint.state.items() if name.startswith("moments.")}
+        others = {name: values for name, values in checkpoint.state.items() if name not in moments}
+        super().restore(replace(checkpoint, state=others))
+        self.twins = [self._twin(index) for index in range(len(self.stack))]
+        for index, twin in enumerate(self.twins):
+            remembered = twin.optimizer.state_dict()
+            for name, values in moments.items():
+                place, _, key = name.removeprefix("moments.").partition(".")
+                remembered["state"].setdefault(int(place), {})[key] = torch.from_numpy(np.array(values[index]))
+            twin.optimizer.load_state_dict(remembered)
+
+    def _moments(self) -> dict[str, NDArray[Any]]:
+        """Return what the optimizers remember, `[rounds, ...]` each, by the parameter's place and its own name."""
+        states = [twin.optimizer.state_dict()["state"] for twin in self.twins]
+        return {
+            f"moments.{place}.{key}": torch.stack([state[place][key] for state in states]).numpy()
+            for place, moments in states[0].items()
+            for key, value in moments.items()
+            if isinstance(value, Tensor)
+        }
 
     @torch.inference_mode()
     def _keep_weights(self) -> None:

@@ -1,7 +1,11 @@
 """Writing files that are either there whole or not at all."""
 
 import os
+import re
+import secrets
 from pathlib import Path
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -10,9 +14,10 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     Raises:
         OSError: the disk is full, or the folder cannot be written; what was at `path` is still there.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    # Its name is new: of two processes that write the same file, none writes into the other's, or through a link.
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with temporary.open("xb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
@@ -21,6 +26,11 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def is_temporary(name: str) -> bool:
+    """Tell whether a file of this name is a temporary one of `write_atomically`, left by a process that was killed."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def write_where_told(path: Path, content: bytes | str) -> None:

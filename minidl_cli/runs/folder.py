@@ -1,18 +1,27 @@
 """The run folder."""
 
 import csv
+import hashlib
+import io
 import json
 import math
+import os
+import re
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from .atomic import sync_folder, write_atomically
+from ..escaping import shown
+from .atomic import is_temporary, sync_folder, write_atomically
+from .environment import physical_memory
+from .reading import check_inside, is_folder, read_inside, reason, walk
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,11 +31,27 @@ if TYPE_CHECKING:
 
 DEFAULT_RUNS_DIR = Path("runs")
 
+# What makes a folder that of a run.
+CONFIG = "config.yaml"
+
 # Where a sweep of variants has their run folders.
 VARIANTS = "variants"
 
-# How a round can end.
-STATUSES = ("finished", "diverged")
+# What is read of a run folder has at most so many bytes: of a table, for each row.
+MOST_JSON_BYTES = 32 << 20
+MOST_ROW_BYTES = 1 << 10
+# As many as `sweep.rounds` may ask for.
+MOST_ROUNDS = 1_000_000
+
+# What the id of a run ends with, and how a folder is called while the run is made or removed.
+ID_END = re.compile(r"-\d{8}-\d{6}-[0-9a-f]{4}$", re.ASCII)
+_HIDDEN = re.compile(r"\..*-\d{8}-\d{6}-[0-9a-f]{4}\.partial", re.ASCII | re.DOTALL)
+
+# After so many seconds nobody works on such a folder any more.
+PATIENCE = 3600
+
+# How a round can end: `failed` where it could not be trained, as its worker died again and again.
+STATUSES = ("finished", "diverged", "failed")
 
 
 @dataclass(frozen=True)
@@ -36,8 +61,8 @@ class RoundRow:
     Attributes:
         seed: the round's seed.
         status: how it ended.
-        epochs: the number of epochs that it was trained for.
-        metrics: its final metrics, such as `test_accuracy`; none if it diverged.
+        epochs: the number of epochs that it was trained for; 0 if it failed.
+        metrics: its final metrics, such as `test_accuracy`; none if it diverged or failed.
     """
 
     seed: int
@@ -81,8 +106,9 @@ class Run:
         """
         try:
             runs_dir.mkdir(parents=True, exist_ok=True)
+            _sweep_hidden(runs_dir)
             while True:
-                run_id = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+                run_id = new_id(name)
                 if not (runs_dir / run_id).exists() and (made := _make(runs_dir, run_id, files)):
                     return cls(made)
         except OSError as error:
@@ -117,19 +143,27 @@ class Run:
                 raise InputError(f"there are no runs in {runs_dir}")
             return runs[-1]
         for path in (Path(reference), runs_dir / reference):
-            if (path / "config.yaml").is_file():
+            if os.path.lexists(path / CONFIG):
                 return cls(path)
         if Path(reference).is_dir():
-            raise InputError(f"{reference}: is not a run: it has no config.yaml")
+            raise InputError(f"{reference}: is not a run: it has no {CONFIG}")
         raise InputError(f"{reference}: no such run; `minidl runs` lists those in {runs_dir}")
 
     @classmethod
     def all(cls, runs_dir: Path) -> "list[Run]":
-        """Return the runs in a folder, oldest first."""
+        """Return the runs in a folder, oldest first.
+
+        Raises:
+            InputError: the folder cannot be read.
+        """
         if not runs_dir.is_dir():
             return []
-        paths = [path for path in runs_dir.glob("[!.]*") if (path / "config.yaml").is_file()]
-        return sorted(map(cls, paths), key=lambda run: (run.made_at, run.id))
+        try:
+            paths = [path for path in runs_dir.iterdir() if not path.name.startswith(".")]
+        except OSError as error:
+            raise InputError(f"{runs_dir}: cannot be read: {reason(error)}") from error
+        runs = [cls(path) for path in paths if os.path.lexists(path / CONFIG)]
+        return sorted(runs, key=lambda run: (run.made_at, run.id))
 
     @property
     def id(self) -> str:
@@ -143,13 +177,39 @@ class Run:
 
     @property
     def made_at(self) -> float:
-        """When the folder was made, in seconds since the epoch."""
-        return self.config_path.stat().st_mtime
+        """When the folder was made, in seconds since the epoch; 0 if it is gone."""
+        try:
+            return (self.path / CONFIG).lstat().st_mtime
+        except OSError:
+            return 0.0
 
     @property
     def config_path(self) -> Path:
-        """The resolved config."""
-        return self.path / "config.yaml"
+        """The resolved config. Errors are those of `check_config`."""
+        self.check_config()
+        return self.path / CONFIG
+
+    def check_config(self) -> None:
+        """Make sure that there is a config that may be opened.
+
+        Raises:
+            InputError: it is not there, or is a link, a pipe or the like.
+        """
+        try:
+            check_inside(*self._inside(CONFIG))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.path / CONFIG}: cannot be read: {reason(error)}") from error
+
+    def variant_folders(self) -> list[Path]:
+        """Return the folders of the variants, in the order of their names; none if there is no sweep of any.
+
+        Raises:
+            InputError: they cannot be read.
+        """
+        try:
+            return sorted((self.path / VARIANTS).iterdir()) if self.has_variants else []
+        except OSError as error:
+            raise InputError(f"{self.path / VARIANTS}: cannot be read: {reason(error)}") from error
 
     @property
     def metrics_path(self) -> Path:
@@ -159,12 +219,68 @@ class Run:
     @property
     def has_variants(self) -> bool:
         """Whether this is the folder of a sweep of variants, which are run folders themselves."""
-        return (self.path / VARIANTS).is_dir()
+        return is_folder(self.path / VARIANTS)
 
     @property
     def is_finished(self) -> bool:
         """Whether the training came to its end."""
-        return (self.path / "summary.json").is_file()
+        return os.path.lexists(self.path / "summary.json")
+
+    def read(self, name: str, most: int) -> bytes:
+        """Return the content of a file of the run folder, as `reading.read_inside` does, which has the errors, too."""
+        folder, inside = self._inside(name)
+        return read_inside(folder, inside, most)
+
+    def _inside(self, name: str) -> tuple[Path, str]:
+        """Return the folder that no link may lead out of, and the way from there to a file of the run folder.
+
+        That of a variant is its sweep's: a stranger may have made both.
+        """
+        above = self.path.parent
+        if above.name == VARIANTS and os.path.lexists(above.parent / CONFIG):
+            return above.parent, f"{VARIANTS}/{self.id}/{name}"
+        return self.path, name
+
+    def refuse_links(self) -> None:
+        """Make sure that nothing in the run folder leads out of it; to be called before anything is written there.
+
+        Raises:
+            InputError: there is a link or a special file, such as a pipe; or a folder cannot be read.
+        """
+        self.check_config()
+        try:
+            for entry in walk(self.path):
+                if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
+                    kind = "a link" if entry.is_symlink() else "a special file"
+                    raise InputError(f"{entry.path}: is {kind}; nothing is written into a run folder that has any")
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read: {reason(error)}") from error
+
+    def sweep_temporaries(self) -> None:
+        """Remove what writes that were killed have left in the run folder.
+
+        Raises:
+            InputError: it cannot be removed.
+        """
+        try:
+            for entry in walk(self.path):
+                if is_temporary(entry.name) and entry.is_file(follow_symlinks=False):
+                    Path(entry).unlink()
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be written: {reason(error)}") from error
+
+    def make_folder(self, name: str) -> Path:
+        """Return a folder in the run folder; it is made if it is not there.
+
+        Raises:
+            OSError: it cannot be made.
+            InputError: it is a link.
+        """
+        folder = self.path / name
+        if folder.is_symlink():
+            raise InputError(f"{folder}: is a link; nothing is written through the links of a run folder")
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def summary(self) -> dict[str, Any]:
         """Return the content of `summary.json`.
@@ -172,13 +288,11 @@ class Run:
         Raises:
             InputError: it is not there, as when the run was interrupted, or cannot be read.
         """
-        content: dict[str, Any] = self._read_json("summary.json")
-        return content
+        return self._read_json("summary.json")
 
     def environment(self) -> dict[str, Any]:
         """Return the content of `environment.json`."""
-        content: dict[str, Any] = self._read_json("environment.json")
-        return content
+        return self._read_json("environment.json")
 
     def data_files(self) -> dict[str, str]:
         """Return the SHA-256 of each data file that the run was trained on, by its path, as far as that is known.
@@ -194,25 +308,28 @@ class Run:
 
     def columns(self) -> dict[str, Any]:
         """Return the content of `columns.json`: what the network takes and gives."""
-        content: dict[str, Any] = self._read_json("columns.json")
+        return self._read_json("columns.json")
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        try:
+            content = json.loads(self._read(name, MOST_JSON_BYTES), parse_constant=_refuse)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{self.path / name}: cannot be read: {shown(str(error), 200)}") from error
+        if not isinstance(content, dict):
+            raise InputError(f"{self.path / name}: cannot be read: it is no JSON object")
         return content
 
-    def _read_json(self, name: str) -> Any:
+    def _read(self, name: str, most: int) -> bytes:
         try:
-            return json.loads(self._read(name), parse_constant=_refuse)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{self.path / name}: cannot be read: {error}") from error
-
-    def _read(self, name: str) -> bytes:
-        try:
-            return (self.path / name).read_bytes()
+            return self.read(name, most)
         except FileNotFoundError:
             if self.has_variants and self.is_finished:
-                one = min((self.path / VARIANTS).iterdir(), default="none")
-                raise InputError(f"{self.path}: is a sweep of variants; name one of them, such as {one}") from None
+                raise self._misses_a_variant() from None
             raise InputError(f"{self.path}: has no {name}: the run has not finished, or was interrupted") from None
-        except OSError as error:
-            raise InputError(f"{self.path / name}: cannot be read: {error.strerror or error}") from error
+
+    def _misses_a_variant(self) -> InputError:
+        one = next(iter(self.variant_folders()), "none")
+        return InputError(f"{self.path}: is a sweep of variants; name one of them, such as {one}")
 
     def write_json(self, name: str, content: Any) -> None:
         """Write a JSON file (which may not hold NaN)."""
@@ -238,19 +355,23 @@ class Run:
         Raises:
             InputError: it is not there or cannot be read.
         """
-        path = self.path / "rounds.csv"
+        path, content = self.path / "rounds.csv", self._read("rounds.csv", MOST_ROUNDS * MOST_ROW_BYTES)
         try:
-            rows = [RoundRow.read(row) for row in csv.DictReader(self._read("rounds.csv").decode().splitlines())]
+            lines = csv.DictReader(io.TextIOWrapper(io.BytesIO(content), "utf-8", newline=""))
+            rows = [RoundRow.read(row) for row in islice(lines, MOST_ROUNDS + 1)]
         except (ValueError, TypeError, KeyError, csv.Error) as error:
-            raise InputError(f"{path}: cannot be read: {error!r}") from error
-        if not rows:
-            raise InputError(f"{path}: cannot be read: it has no rounds")
+            raise InputError(f"{path}: cannot be read: {shown(repr(error), 200)}") from error
+        if not 0 < len(rows) <= MOST_ROUNDS:
+            raise InputError(f"{path}: cannot be read: it has {'no' if not rows else 'too many'} rounds")
         if len({row.seed for row in rows}) < len(rows) or {row.status for row in rows} - set(STATUSES):
             raise InputError(f"{path}: a seed stands there twice, or a status is none of {', '.join(STATUSES)}")
         return rows
 
-    def curves(self) -> "Curves":
+    def curves(self, most_epochs: int) -> "Curves":
         """Return the metrics of all logged epochs, as `metrics.csv` has them.
+
+        Args:
+            most_epochs: the last epoch that it may hold. (`rounds.csv` does not say how far a failed round came.)
 
         Raises:
             InputError: it is not there or cannot be read.
@@ -258,45 +379,98 @@ class Run:
         from .metrics import read_metrics
 
         rows = self.round_rows()
+        most = min(MOST_ROW_BYTES * (1 + len(rows) * most_epochs), physical_memory() // 8)
         try:
-            text = self._read("metrics.csv").decode()
-            return read_metrics(text, {row.seed for row in rows}, max(row.epochs for row in rows))
+            text = self._read("metrics.csv", most).decode()
+            return read_metrics(text, {row.seed for row in rows}, most_epochs)
         except (ValueError, IndexError, csv.Error) as error:
-            raise InputError(f"{self.metrics_path}: cannot be read: {error!r}") from error
+            raise InputError(f"{self.metrics_path}: cannot be read: {shown(repr(error), 200)}") from error
 
-    def write_weights(self, name: str, weights: "Mapping[str, NDArray[Any]]") -> None:
-        """Write named arrays to `weights/{name}.safetensors`."""
+    def write_weights(self, name: str, weights: "Mapping[str, NDArray[Any]]") -> dict[str, Any]:
+        """Write named arrays to `weights/{name}.safetensors`.
+
+        Returns:
+            The file's `bytes` and `sha256`. They belong into `summary.json`, as `weights` there: without them the file
+            is not read again, as safetensors takes one with a flipped bit.
+        """
         from safetensors.numpy import save
 
-        folder = self.path / "weights"
-        folder.mkdir(exist_ok=True)
-        write_atomically(folder / f"{name}.safetensors", save(dict(weights)))
+        content = save(dict(weights))
+        write_atomically(self.make_folder("weights") / f"{name}.safetensors", content)
+        return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
-    def weights(self, name: str = "last") -> "dict[str, Tensor]":
+    def weights(self, name: str = "last", most: int | None = None) -> "dict[str, Tensor]":
         """Return the named tensors of `weights/{name}.safetensors`.
 
+        Args:
+            name: which of the weights.
+            most: how many bytes the file may have; never more than what can be in memory.
+
         Raises:
-            InputError: the file is not there, or is damaged.
+            InputError: the file is not there, or is not the one that the training wrote.
         """
         from safetensors import SafetensorError
         from safetensors.torch import load
 
         file = f"weights/{name}.safetensors"
-        if name == "best" and self.is_finished and not (self.path / file).exists():
+        size, digest = self._manifest(name)
+        in_memory = physical_memory() // 3  # the file, and its tensors beside it
+        content = self._read(file, in_memory if most is None else min(most, in_memory))
+        if len(content) != size:
+            raise InputError(f"{self.path / file}: is damaged: it has {len(content):,} bytes instead of {size:,}")
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise InputError(f"{self.path / file}: is damaged: its SHA-256 is not the one in summary.json")
+        try:
+            return load(content)
+        except SafetensorError as error:
+            raise InputError(f"{self.path / file}: cannot be read: {shown(str(error), 200)}") from error
+
+    def _manifest(self, name: str) -> tuple[int, str]:
+        """Return the size and the SHA-256 that a file of weights has to have."""
+        weights: Any = self.summary().get("weights")
+        if weights is None and self.has_variants:
+            raise self._misses_a_variant()
+        if name == "best" and isinstance(weights, dict) and name not in weights:
             raise InputError(f"{self.path}: has no best weights, as there was no validation part; use the last")
         try:
-            return load(self._read(file))
-        except SafetensorError as error:
-            raise InputError(f"{self.path / file}: cannot be read: {error}") from error
+            return int(weights[name]["bytes"]), str(weights[name]["sha256"])
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            problem = f"does not say which size and SHA-256 weights/{name}.safetensors has to have"
+            raise InputError(f"{self.path / 'summary.json'}: {problem}") from error
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
 
 
+def new_id(name: str) -> str:
+    """Return an id for a run made now."""
+    return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+
+
+def hidden_folder(runs_dir: Path, run_id: str) -> Path:
+    """Return where a run is while it is made, or removed: nobody lists it there."""
+    return runs_dir / f".{run_id}.partial"
+
+
+def _sweep_hidden(runs_dir: Path) -> None:
+    """Remove what processes have left that were killed while they made or removed a run, an hour ago or longer."""
+    for path in runs_dir.glob(".*.partial"):
+        if _HIDDEN.fullmatch(path.name) and _is_old_folder(path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_old_folder(path: Path) -> bool:
+    try:
+        status = path.lstat()
+    except OSError:
+        return False  # another process was faster
+    return stat.S_ISDIR(status.st_mode) and status.st_mtime < time.time() - PATIENCE
+
+
 def _make(runs_dir: Path, run_id: str, files: Mapping[str, str]) -> Path | None:
     """Fill a hidden folder, then give it its name; None where another process was faster."""
-    hidden, path = runs_dir / f".{run_id}.partial", runs_dir / run_id
+    hidden, path = hidden_folder(runs_dir, run_id), runs_dir / run_id
     try:
         hidden.mkdir()
     except FileExistsError:

@@ -6,22 +6,28 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from ..errors import InputError
-from .folder import VARIANTS, Run
+from .folder import MOST_ROUNDS, Run
+from .lock import is_locked
 
 # Of classes both, of numbers the second.
 METRICS = ("test_accuracy", "test_mse")
+
+# The last time that is shown, in the year 9999: a file may have any, and dates have no more.
+LAST_SECOND = 253_370_000_000
 
 
 class Listed(TypedDict):
     """One run of a list, or the sweep of so many variants.
 
-    `final` holds mean and deviation of each of `METRICS`, as far as there are any.
+    `status` is `running` while a process trains it, and `broken` where it cannot be read: `problem` says why. `rounds`
+    has how many were planned, finished and failed, `final` mean and deviation of each of `METRICS`, as far as there
+    are any.
     """
 
     run: str
     id: str
     config: str
-    status: Literal["finished", "unfinished", "broken"]
+    status: Literal["finished", "running", "unfinished", "broken"]
     problem: str | None
     rounds: dict[str, int] | None
     variants: int | None
@@ -30,7 +36,11 @@ class Listed(TypedDict):
 
 
 def list_runs(runs_dir: Path) -> list[Listed]:
-    """Describe the runs in a folder, oldest first. One that cannot be read is listed as broken, with the reason."""
+    """Describe the runs in a folder, oldest first. One that cannot be read is listed as broken, with the reason.
+
+    Raises:
+        InputError: the folder of runs cannot be read.
+    """
     return [_describe(run) for run in Run.all(runs_dir)]
 
 
@@ -42,21 +52,37 @@ def _describe(run: Run) -> Listed:
         status="unfinished",
         problem=None,
         rounds=None,
-        variants=len(list((run.path / VARIANTS).iterdir())) if run.has_variants else None,
+        variants=None,
         final={},
-        made=datetime.fromtimestamp(run.made_at).isoformat(timespec="seconds"),
+        made=datetime.fromtimestamp(min(max(run.made_at, 0), LAST_SECOND)).isoformat(timespec="seconds"),
     )
-    if run.is_finished:
-        try:
-            summary = run.summary()
-            listed["rounds"] = {key: int(summary["rounds"][key]) for key in ("planned", "finished")}
-            listed["final"] = {name: _mean_and_deviation(summary["final"].get(name, {})) for name in METRICS}
-            listed["status"] = "finished"
-        except InputError as error:
-            listed["status"], listed["problem"] = "broken", str(error)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-            listed["status"], listed["problem"] = "broken", f"{run.path / 'summary.json'}: is not a run's summary"
+    try:
+        _read(run, listed)
+    except InputError as error:
+        listed["status"], listed["problem"] = "broken", str(error)
     return listed
+
+
+def _read(run: Run, listed: Listed) -> None:
+    """Complete what is said of a run by what its folder holds.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    _ = run.config_path
+    listed["variants"] = len(run.variant_folders()) or None
+    if not run.is_finished:
+        listed["status"] = "running" if is_locked(run.path) else "unfinished"
+        return
+    summary = run.summary()
+    try:
+        rounds = {key: int(summary["rounds"][key]) for key in ("planned", "finished", "failed")}
+        if not 0 <= max(rounds.values()) <= rounds["planned"] <= MOST_ROUNDS:
+            raise ValueError("more rounds than there can be")
+        final = {name: _mean_and_deviation(summary["final"].get(name, {})) for name in METRICS}
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise InputError(f"{run.path / 'summary.json'}: is not a run's summary") from error
+    listed["status"], listed["rounds"], listed["final"] = "finished", rounds, final
 
 
 def _mean_and_deviation(summary: dict[str, Any]) -> dict[str, float]:

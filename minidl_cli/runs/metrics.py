@@ -1,17 +1,20 @@
 """The metrics of a run as they come: a CSV file on disk, and arrays for the figures."""
 
 import math
+import os
 import re
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import compress, repeat
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError
 from .atomic import write_atomically
 
 Numbers = NDArray[np.float64]  # a metric of each round
@@ -90,7 +93,8 @@ def _parsed(lines: Sequence[str], width: int) -> NDArray[np.void]:
 class MetricsLog:
     """Writes `metrics.csv`, flushed with every epoch, and keeps the numbers.
 
-    Rows stand in the order in which they came until the log is closed, then by seed and epoch.
+    What is in the file already, as when a run is resumed, stays: a row that is there is not written again. Rows stand
+    in the order in which they came until the log is closed, then by seed and epoch.
 
     Args:
         path: the file to write.
@@ -101,46 +105,101 @@ class MetricsLog:
     Attributes:
         epochs: the logged epochs.
         values: for each metric `[rounds, epochs]`, NaN where nothing was logged.
+
+    Raises:
+        InputError: when it is opened: what is in the file already is damaged.
+        OSError: the file cannot be read or written.
     """
 
     def __init__(self, path: Path, seeds: Sequence[int], epochs: Sequence[int], names: Sequence[str]):
         self.path, self.epochs, self.names = path, list(epochs), list(names)
         self._numbers = np.full((len(names), len(seeds), len(epochs)), np.nan)
         self.values = dict(zip(names, self._numbers, strict=True))
+        self._is_logged = np.zeros((len(seeds), len(epochs)), dtype=np.bool_)
         self._row = {seed: row for row, seed in enumerate(seeds)}
         self._column = {epoch: column for column, epoch in enumerate(epochs)}
         self._places: list[NDArray[np.intp]] = []  # of the rows that were written, in the order by seed and epoch
+        self._header = ",".join(["seed", "epoch", "lr", *self.names, "seconds"])
 
     def curves(self) -> Curves:
         """Return the metrics that were logged."""
         return Curves(list(self._row), self.epochs, self.values)
 
+    def has(self, seed: int, epoch: int) -> bool:
+        """Tell whether all rows of a round are there, up to an epoch."""
+        return bool(self._is_logged[self._row[seed], : bisect_right(self.epochs, epoch)].all())
+
     @staticmethod
     def memory(rounds: int, epochs: int, names: int) -> int:
         """Return about how many bytes a log of so many rounds, epochs and metrics keeps."""
-        return 8 * rounds * epochs * (names + 1) + 100 * (rounds + epochs)
+        return 9 * rounds * epochs * (names + 1) + 100 * (rounds + epochs)
 
     def __enter__(self) -> "MetricsLog":
-        self._file = self.path.open("w", encoding="utf-8", newline="")
-        self._file.write(",".join(["seed", "epoch", "lr", *self.names, "seconds"]) + "\n")
+        lines = self._resume() if self.path.exists() else []
+        write_atomically(self.path, "".join(f"{line}\n" for line in [self._header, *lines]))
+        self._file = self.path.open("a", encoding="utf-8", newline="")
         return self
+
+    def _resume(self) -> list[str]:
+        try:
+            # The last line has no end if a process was killed while it wrote it.
+            whole = self.path.read_bytes().rpartition(b"\n")[0]
+            return self._take_over(whole.decode())
+        except (ValueError, IndexError) as error:
+            advice = "without this file, all rounds are trained from the start"
+            raise InputError(f"{self.path}: cannot be read: {error}; {advice}") from error
+
+    def _take_over(self, text: str) -> list[str]:
+        """Keep the numbers that a file has, as far as they are to be logged, and return their lines."""
+        if not text:
+            return []
+        lines = text.split("\n")
+        if lines[0] != self._header:
+            raise ValueError("its columns are not those of the run")
+        parsed = _parsed(lines[1:], lines[0].count(",") + 1)
+        kept, rows, columns = [], [], []
+        for place, (seed, epoch) in enumerate(zip(parsed["seed"].tolist(), parsed["epoch"].tolist(), strict=True)):
+            row, column = self._row.get(seed), self._column.get(epoch)
+            if row is not None and column is not None:
+                kept.append(place)
+                rows.append(row)
+                columns.append(column)
+        for cell, values in enumerate(self._numbers, start=1):  # before them the learning rate
+            values[rows, columns] = parsed[str(cell)][kept]
+        self._is_logged[rows, columns] = True
+        if np.count_nonzero(self._is_logged) < len(kept):
+            raise ValueError("a seed and epoch stand there twice")
+        self._places.append(np.array(rows, dtype=np.intp) * len(self.epochs) + np.array(columns, dtype=np.intp))
+        return [lines[1 + place] for place in kept]
 
     def write(
         self, epoch: int, seeds: Sequence[int], lr: float, metrics: Mapping[str, Numbers], seconds: float
     ) -> None:
         """Log one epoch of some rounds; `metrics` are `[len(seeds)]` each, in the order of `seeds`."""
-        columns = [metrics[name] for name in self.names]
-        rows, column = np.array([self._row[seed] for seed in seeds]), self._column[epoch]
+        column, rows = self._column[epoch], np.array([self._row[seed] for seed in seeds], dtype=np.intp)
+        new = ~self._is_logged[rows, column]
+        columns, rows = [metrics[name][new] for name in self.names], rows[new]
         self._numbers[:, rows, column] = columns
+        self._is_logged[rows, column] = True
         self._places.append(rows * len(self.epochs) + column)
-        cells = [map(str, seeds), repeat(str(epoch)), repeat(repr(lr)), *_cells(columns), repeat(f"{seconds:.4f}\n")]
+        named = map(str, compress(seeds, new))
+        cells = [named, repeat(str(epoch)), repeat(repr(lr)), *_cells(columns), repeat(f"{seconds:.4f}\n")]
         self._file.write("".join(map(",".join, zip(*cells, strict=False))))
         self._file.flush()
+
+    def sync(self) -> None:
+        """Make what was logged survive a power failure."""
+        os.fsync(self._file.fileno())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError:
+            # What could not be written has been raised already.
+            if kind is None:
+                raise
         if len(self._row) > 1 and kind is None:
             self._sort()
 

@@ -1,33 +1,84 @@
 """Training one chunk of rounds, in whichever process."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from time import monotonic
 
 from ..config.schema import Config
 from ..data.dataset import Dataset
+from ..errors import GRACE_SECONDS, Interrupted
 from ..reference.torch_trainer import TorchTrainer
 from ..training.build import build
+from ..training.checkpoint import Checkpoint, Timetable
 from ..training.compiled import make_trainer
-from ..training.trainer import EpochRecord, Round, Trainer
+from ..training.round import Round
+from ..training.trainer import EpochRecord, Trainer
 from .plan import Chunk
 
-Event = EpochRecord | Round
+
+@dataclass(frozen=True)
+class Failure:
+    """Rounds that could not be trained.
+
+    Attributes:
+        seeds: their seeds.
+        reason: why.
+    """
+
+    seeds: Sequence[int]
+    reason: str
 
 
-def train_chunk(config: Config, chunk: Chunk, dataset: Dataset) -> Iterator[Event]:
-    """Train the rounds of a chunk as one stack, and yield their epoch records and, in the end, each round.
+Event = EpochRecord | Checkpoint | Round | Failure
+
+
+def train_chunk(config: Config, chunk: Chunk, dataset: Dataset, saved: Checkpoint | None = None) -> Iterator[Event]:
+    """Train the rounds of a chunk as one stack, and yield their epoch records, checkpoints and, in the end, each round.
+
+    The last checkpoint comes when all epochs are done; or, after a signal to stop, at the end of the epoch at hand, or
+    where that takes over a second, of the one before.
 
     Args:
         config: what to train.
         chunk: the seeds.
         dataset: the config's.
+        saved: what to go on from; None to start.
 
     Raises:
-        InputError: the config asks for a compiled step, and there is none.
+        InputError: the config asks for a compiled step, and there is none; or the checkpoint does not fit it.
         GraphError: a layer failed.
+        Interrupted: a signal came, and the last checkpoint has been yielded.
     """
-    if config.framework == "torch":
-        trainer: Trainer = TorchTrainer(build(config, dataset), chunk)
-    else:
-        trainer = make_trainer(config, chunk, dataset)
-    yield from trainer.epochs()
+    trainer = _trainer(config, saved.stack if saved else chunk, dataset)
+    if saved:
+        trainer.restore(saved)
+    yield from _train(trainer, Timetable(config.training.checkpoint_every))
+    yield trainer.checkpoint()
     yield from trainer.rounds()
+
+
+def _trainer(config: Config, stack: Sequence[int], dataset: Dataset) -> Trainer:
+    if config.framework == "torch":
+        return TorchTrainer(build(config, dataset), stack)
+    return make_trainer(config, stack, dataset)
+
+
+def _train(trainer: Trainer, timetable: Timetable) -> Iterator[EpochRecord | Checkpoint]:
+    """Yield all epoch records, and a checkpoint where one is due or a signal came."""
+    kept, began = None, monotonic()
+    try:
+        for record in trainer.epochs():
+            kept, ended = None, monotonic()
+            yield record
+            if Interrupted.came() or timetable.is_due():
+                yield trainer.checkpoint()
+                Interrupted.check()
+                timetable.took(monotonic() - ended)
+            # Where an epoch takes longer than one may go on after a signal, what was before it is needed then.
+            if ended - began > GRACE_SECONDS:
+                kept = trainer.checkpoint()
+            began = monotonic()
+    except (Interrupted, KeyboardInterrupt):
+        if kept:
+            yield kept
+        raise

@@ -36,6 +36,7 @@ class Side:
         config: what it was trained by.
         rows: the ends of its rounds.
         seconds: how long its training took.
+        failures: why rounds of it failed, as `summary.json` has it: the `seeds` and the `reason` of each.
     """
 
     label: str
@@ -43,6 +44,7 @@ class Side:
     config: Config
     rows: list[RoundRow]
     seconds: float
+    failures: list[dict[str, Any]]
 
     @classmethod
     def of(cls, label: str, run: Run) -> "Side":
@@ -54,12 +56,13 @@ class Side:
         rows, summary = run.round_rows(), run.summary()
         try:
             seconds = float(summary["seconds"])
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            failures = [_failure(each) for each in summary["rounds"].get("failures", [])]
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(f"{run.path / 'summary.json'}: is not a run's summary") from error
         config = load_config(run.config_path)
         if [row.seed for row in rows] != list(config.seeds):
             raise InputError(f"{run.path / 'rounds.csv'}: does not have the seeds that config.yaml asks for")
-        side = cls(label, run, config, rows, seconds)
+        side = cls(label, run, config, rows, seconds, failures)
         for metric in side.metrics:
             if not all(metric in row.metrics for row in side.finished):
                 raise InputError(f"{run.path / 'rounds.csv'}: has no column {metric}")
@@ -111,7 +114,7 @@ class Side:
         Raises:
             InputError: they cannot be read, or some are not there.
         """
-        curves = self.run.curves()
+        curves = self.run.curves(self.config.training.epochs)
         for metric in self.metrics:
             if metric not in curves.values:
                 raise InputError(f"{self.run.metrics_path}: has no column {metric}")
@@ -120,6 +123,10 @@ class Side:
     def values(self, metric: str) -> Numbers:
         """Return a final metric of all rounds, `[rounds]`, NaN for those without a result."""
         return np.array([row.metrics.get(metric, np.nan) for row in self.rows])
+
+
+def _failure(described: Mapping[str, Any]) -> dict[str, Any]:
+    return {"seeds": [int(seed) for seed in described["seeds"]], "reason": str(described["reason"])}
 
 
 def compare(*runs: Run | str | Path) -> dict[str, Any]:
@@ -210,10 +217,11 @@ def _differing_contents(sides: Sequence[Side]) -> dict[str, dict[str, str]]:
 
 
 def _describe(side: Side) -> dict[str, Any]:
+    failures = {"failures": side.failures} if side.failures else {}
     described = {
         "label": side.label,
         "run": str(side.run.path),
-        "rounds": count_rounds([(row.seed, row.status) for row in side.rows]),
+        "rounds": count_rounds([(row.seed, row.status) for row in side.rows]) | failures,
         "final": summarize_rounds([row.metrics for row in side.finished], side.missing),
         "seconds": side.seconds,
     }

@@ -57,7 +57,8 @@ def write_comparison(folder: Path, sides: Sequence[Side], document: Mapping[str,
 
 
 def write_contrast(folder: Path, title: str, sides: Sequence[Side], document: Mapping[str, Any]) -> None:
-    """Write `table.md` and the figures that hold runs side by side into a folder.
+    """Write `table.md` and the figures that hold runs side by side into a folder. `variants.png` is drawn last: where
+    it is, all are.
 
     Args:
         folder: where to write.
@@ -72,7 +73,6 @@ def write_contrast(folder: Path, title: str, sides: Sequence[Side], document: Ma
     losses = {side.config.loss.name for side in sides}
     loss_label = f"loss ({losses.pop()})" if len(losses) == 1 else "loss (of several kinds)"
     histories = [_history(side) for side in sides]
-    figures.draw_variants(folder / "variants.png", title, histories, loss_label=loss_label)
     last = max((epoch for side in sides for epoch in side.curves.epochs), default=0)
     zoom = round(last * ZOOM)
     if zoom > 1:
@@ -88,6 +88,7 @@ def write_contrast(folder: Path, title: str, sides: Sequence[Side], document: Ma
     figures.draw_final_points(folder / "final.png", title, finals, ends)
     draw_clusters(folder / "clusters.png", title, finals, headline)
     _draw_predictions(folder, title, sides)
+    figures.draw_variants(folder / "variants.png", title, histories, loss_label=loss_label)
 
 
 def _history(side: Side) -> figures.History:

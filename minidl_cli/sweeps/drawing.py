@@ -19,8 +19,9 @@ from ..statistics import median_index
 from ..training.build import Task
 from ..training.evaluation import predict, predict_rounds, restore
 from ..training.report import Report
+from ..training.round import Round
 from ..training.samples import Samples
-from ..training.trainer import Round, final_weights
+from ..training.trainer import final_weights
 
 # The plane of a decision figure: points along each side, and the share of the data's extent around the data.
 GRID_POINTS, GRID_MARGIN = 160, 0.02
@@ -33,7 +34,12 @@ def draw_figures(run: Run, task: Task, rounds: Sequence[Round], log: MetricsLog,
 
     There is always `curves.png`; of several rounds `clusters.png`; for two classes of points in a plane `data.png`. If
     a round finished, there is `confusion.png` for at most a hundred classes, `decision.png` for the points in a plane,
-    and `predicted.png` for numbers. Points that lack a coordinate are left out.
+    and `predicted.png` for numbers. Points that lack a coordinate are left out. `curves.png` is drawn last: where it
+    is, all are.
+
+    A round that diverged or failed is part of the curves as far as it came: the median of an epoch is that of the
+    rounds that were trained for it, and the caption says how many reach the end. Until then the numbers of a round that
+    failed are as good as those of any other: what kills a worker does not look at them.
 
     Args:
         run: the run folder.
@@ -44,16 +50,6 @@ def draw_figures(run: Run, task: Task, rounds: Sequence[Round], log: MetricsLog,
     """
     name = task.config.name
     title = name if len(rounds) > 1 else f"{name}, seed {rounds[0].seed}"
-    beside = _beside_loss(task, log)
-    figures.draw_curves(
-        run.path / "curves.png",
-        title,
-        np.asarray(log.epochs),
-        [figures.Curve(part, log.values[f"{part}_loss"]) for part in task.sizes],
-        [figures.Curve(part, log.values[f"{part}_{beside.name}"]) for part in task.sizes],
-        loss_label=f"loss ({task.config.loss.name})",
-        metric=figures.Metric(beside.name, beside.title, beside.higher_is_better),
-    )
     if len(rounds) > 1:
         ends = {key: np.array([each.metrics.get(key, np.nan) for each in rounds]) for key in task.metrics}
         draw_clusters(run.path / "clusters.png", title, [figures.Finals(name, ends)], metrics.headline(task.metrics))
@@ -67,6 +63,20 @@ def draw_figures(run: Run, task: Task, rounds: Sequence[Round], log: MetricsLog,
         middle = finished[median_index([each.metrics[headline] for each in finished])]
         which = "" if len(rounds) == 1 else f", the round of median {metrics.title(headline)}"
         _draw_round(run, task, middle, f"{name}, seed {middle.seed}{which}")
+    _draw_curves(run.path / "curves.png", title, task, log)
+
+
+def _draw_curves(path: Path, title: str, task: Task, log: MetricsLog) -> None:
+    beside = _beside_loss(task, log)
+    figures.draw_curves(
+        path,
+        title,
+        np.asarray(log.epochs),
+        [figures.Curve(part, log.values[f"{part}_loss"]) for part in task.sizes],
+        [figures.Curve(part, log.values[f"{part}_{beside.name}"]) for part in task.sizes],
+        loss_label=f"loss ({task.config.loss.name})",
+        metric=figures.Metric(beside.name, beside.title, beside.higher_is_better),
+    )
 
 
 def _draw_confusion(path: Path, title: str, report: Report) -> None:

@@ -36,10 +36,17 @@ class Plan:
 
     def memory(self, task: Task) -> Memory:
         """Estimate what training takes while all workers are at it, PyTorch itself aside."""
-        return estimate(task, len(self.chunks[0])) * self.workers
+        return estimate(task, max(map(len, self.chunks))) * self.workers
 
 
-def plan(task: Task, workers: int | None = None, chunk: int | None = None, *, is_compiled: bool = False) -> Plan:
+def plan(
+    task: Task,
+    workers: int | None = None,
+    chunk: int | None = None,
+    *,
+    is_compiled: bool = False,
+    begun: Sequence[Chunk] = (),
+) -> Plan:
     """Divide the rounds of a task's config into chunks, each of which trains as one stack.
 
     Neither changes any number that comes out.
@@ -51,21 +58,25 @@ def plan(task: Task, workers: int | None = None, chunk: int | None = None, *, is
         chunk: the rounds of a stack; by default as many as are fast together and memory allows, and a stack or more
             for each worker. PyTorch's modules cannot be stacked: by default each of their rounds is a chunk.
         is_compiled: whether compiled steps train them.
+        begun: stacks that were begun before, and stay as they are.
 
     Raises:
         InputError: PyTorch is to train, and a component has no counterpart there.
     """
-    seeds, workers = task.config.seeds, workers or _worthwhile_workers(task, is_compiled)
+    of_begun = {seed for stack in begun for seed in stack}
+    seeds = [seed for seed in task.config.seeds if seed not in of_begun] if begun else task.config.seeds
+    workers = workers or _worthwhile_workers(task, is_compiled)
     if task.config.framework == "torch":
         check_counterparts(task.config)
         chunk = chunk or 1
-    elif chunk is None:
+    elif chunk is None and seeds:
         largest = COMPILED_STACK_BYTES if is_compiled else STACK_BYTES
         stacks = ceil(len(seeds) * vector_bytes(task) / largest)
         chunk = ceil(len(seeds) / (ceil(stacks / workers) * workers))
         while chunk > 1 and estimate(task, chunk).total * workers > physical_memory() / 2:
             chunk = ceil(chunk / 2)
-    chunks = [seeds[start : start + chunk] for start in range(0, len(seeds), chunk)]
+    chunk = chunk or 1
+    chunks = [*begun, *(seeds[start : start + chunk] for start in range(0, len(seeds), chunk))]
     return Plan(chunks, min(workers, len(chunks)))
 
 

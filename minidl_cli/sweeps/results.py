@@ -12,11 +12,15 @@ from ..runs.metrics import MetricsLog
 from ..training.build import Task
 from ..training.evaluation import count_rounds, report_rounds, summarize_rounds
 from ..training.report import Report
-from ..training.trainer import Round, final_weights
+from ..training.round import Round
+from ..training.trainer import final_weights
+from .chunks import Failure
 from .targets import describe_targets
 
 
-def write_results(run: Run, task: Task, rounds: Sequence[Round], log: MetricsLog, seconds: float) -> None:
+def write_results(
+    run: Run, task: Task, rounds: Sequence[Round], log: MetricsLog, seconds: float, failures: Sequence[Failure] = ()
+) -> None:
     """Complete a run folder. A run that has a summary is finished; only the figures come after it.
 
     Args:
@@ -25,13 +29,16 @@ def write_results(run: Run, task: Task, rounds: Sequence[Round], log: MetricsLog
         rounds: all rounds, in the order of their seeds.
         log: the metrics of all epochs.
         seconds: how long the training took.
+        failures: which rounds failed, and why.
     """
     run.write_rounds([_row(each, task) for each in rounds])
-    run.write_weights("last", _stacked([each.weights for each in rounds]))
+    weights = {"last": run.write_weights("last", _stacked([each.weights for each in rounds]))}
     best = [each.best for each in rounds if each.best]
     if best:
-        run.write_weights("best", _stacked(best))
-    described = summary(task, rounds, seconds)
+        weights["best"] = run.write_weights("best", _stacked(best))
+    described = summary(task, rounds, seconds) | {"weights": weights}
+    if failures:
+        described["rounds"]["failures"] = [{"seeds": list(each.seeds), "reason": each.reason} for each in failures]
     if targets := task.config.sweep.target:
         described["targets"] = describe_targets(targets, run.round_rows(), log.curves())
     run.write_json("summary.json", described)

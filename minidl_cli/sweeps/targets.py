@@ -14,7 +14,7 @@ def describe_targets(targets: Mapping[str, float], rows: Sequence[RoundRow], cur
 
     Args:
         targets: the value to reach, for each metric.
-        rows: the ends of all rounds.
+        rows: the ends of all rounds; those that diverged or failed do not reach it, whatever they logged.
         curves: the metrics of all logged epochs.
 
     Returns:

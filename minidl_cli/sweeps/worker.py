@@ -2,17 +2,23 @@
 
 import gc
 import os
+import signal
+from errno import ENOMEM
 from multiprocessing.connection import Connection
 from traceback import format_exc
 
+from ..errors import Interrupted, TrainingError
+
 
 def work(connection: Connection) -> None:
-    """Be a worker process: train the chunks that come, until the connection ends, and end.
+    """Be a worker process: train the chunks that come, until the connection ends or a signal comes, and end.
+
+    A process without memory ends, too, with the exit code ENOMEM: what it still holds is best given back like that.
 
     Args:
         connection: brings datasets, each by a function that returns it when it is called with the connection, and
-            configs with chunks to train on the last one. It takes the events of a chunk and then None, or else the
-            exception that came; and a None at the beginning.
+            configs with chunks to train on the last one, and with what is saved of them. It takes the events of a
+            chunk and then None, or else the exception that came; and a None at the beginning.
     """
     # What is imported is no garbage: to search it again and again takes a third as long as the imports.
     gc.disable()
@@ -20,6 +26,7 @@ def work(connection: Connection) -> None:
 
     gc.freeze()
     gc.enable()
+    signal.signal(signal.SIGTERM, Interrupted.handle)
     try:
         connection.send(None)
         while True:
@@ -28,14 +35,32 @@ def work(connection: Connection) -> None:
                 if callable(message):
                     dataset = message(connection)
                     continue
-                config, chunk = message
-                for event in train_chunk(config, chunk, dataset):
-                    connection.send(event)
+                config, chunk, saved = message
+                with Interrupted.deferred():
+                    for event in train_chunk(config, chunk, dataset, saved):
+                        connection.send(event)
                 connection.send(None)
             except Exception as error:
+                if _is_lack_of_memory(error):
+                    os._exit(ENOMEM)
                 # The first process raises it again, where what happened here would be lost.
                 error.add_note(f"In a worker:\n{format_exc()}")
-                connection.send(error)
-    except (EOFError, ConnectionError):
+                _send_error(connection, error)
+    except (EOFError, ConnectionError, Interrupted):
         # There is no more work, or the first process is gone. To take down all of PyTorch would take long.
         os._exit(0)
+
+
+def _is_lack_of_memory(error: Exception) -> bool:
+    """Tell whether Python or PyTorch, whose error has no class of its own, could not allocate memory."""
+    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+
+
+def _send_error(connection: Connection, error: Exception) -> None:
+    try:
+        connection.send(error)
+    except ConnectionError:
+        raise
+    except Exception:
+        # Not everything that an exception may hold can be sent.
+        connection.send(TrainingError(f"{type(error).__name__}: {error}"))

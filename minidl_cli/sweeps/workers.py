@@ -1,31 +1,44 @@
 """Training the rounds of a config in chunks, in this process or in several."""
 
 import signal
-from collections import deque
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from errno import ENOMEM
 from multiprocessing import get_context, resource_tracker
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.connection import wait
+from time import monotonic
 from types import TracebackType
 
 from ..config.schema import Config
 from ..data.dataset import Dataset
-from ..errors import TrainingError
-from .chunks import Event, train_chunk
+from ..errors import GRACE_SECONDS, Interrupted, MinidlError, TrainingError
+from ..training.checkpoint import Checkpoint
+from .chunks import Event, Failure, train_chunk
 from .plan import Chunk, Plan
 from .worker import work
+
+# How often a chunk is tried, and how many workers in a row may die while they start.
+TRIES = 3
+# How long to wait for workers before looking for a signal that came.
+POLL_SECONDS = 0.1
+# How long workers that are asked to stop have for their last checkpoint.
+STOP_SECONDS = GRACE_SECONDS + 0.5
+
+Saved = Callable[[Chunk], Checkpoint | None]
 
 
 class Workers:
     """Processes that train chunks of rounds: kept until the end.
 
+    One that dies is replaced, and its chunk is tried again, `TRIES` times in all.
+
     As a context manager, it ends them all: in peace when there is nothing left to do, at once after an error.
     """
 
     def __init__(self) -> None:
-        self._processes: dict[Connection, SpawnProcess] = {}
-        self._starting: list[Connection] = []
-        self._idle: list[Connection] = []
+        self._workers: list[_Worker] = []
+        self._failed_starts = 0
 
     def __enter__(self) -> "Workers":
         return self
@@ -34,121 +47,197 @@ class Workers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            for process in self._processes.values():
-                process.terminate()
+            for worker in self._workers:
+                worker.process.kill()
         self.dismiss()
 
     def dismiss(self) -> None:
         """End all processes, as there is nothing left to do: they take memory."""
-        for connection in self._starting + self._idle:
-            connection.close()
-        for process in self._processes.values():
-            process.join()
-        self._processes, self._starting, self._idle = {}, [], []
+        for worker in self._workers:
+            worker.connection.close()
+        for worker in self._workers:
+            worker.process.join()
+        self._workers = []
 
     def start(self, plan: Plan) -> None:
         """Start as many processes as a plan needs, unless they are there already."""
-        needed = plan.workers if plan.workers > 1 else 0
-        self._starting += [self._start() for _ in range(needed - len(self._processes))]
+        self._start_until(plan.workers if plan.workers > 1 else 0)
 
     def wait(self) -> None:
         """Wait until all that were started are ready.
 
         Raises:
-            TrainingError: one died.
+            TrainingError: they die again and again.
         """
-        for connection in self._starting:
-            _receive(connection, doing="started")
-        self._idle += self._starting
-        self._starting = []
+        while starting := self._busy():
+            for worker in _ready(starting):
+                try:
+                    worker.receive()
+                except EOFError:
+                    self._replace(worker, len(self._workers))
 
-    def train(self, config: Config, plan: Plan, dataset: Dataset) -> Iterator[Event]:
-        """Train all rounds, and yield their epoch records as they come, and each round when it is done.
+    def train(self, config: Config, plan: Plan, dataset: Dataset, saved: Saved = lambda _: None) -> Iterator[Event]:
+        """Train all rounds, and yield what happens to each chunk, as `train_chunk` does, and which failed.
 
         Args:
             config: what to train.
             plan: which rounds train together.
             dataset: the config's. It is handed to the processes, with what it has read of files.
+            saved: returns what a chunk can go on from, whenever one is begun; None to start it.
 
         Raises:
             GraphError: a layer failed.
-            TrainingError: a worker died.
+            TrainingError: workers die again and again while they start.
+            Interrupted: a signal came; what the workers had to say to that has been yielded.
         """
-        self.start(plan)
-        self.wait()
         if plan.workers > 1:
-            yield from self._train_in_processes(config, plan, dataset)
-            return
-        for chunk in plan.chunks:
-            yield from train_chunk(config, chunk, dataset)
-
-    def _train_in_processes(self, config: Config, plan: Plan, dataset: Dataset) -> Iterator[Event]:
-        waiting = deque(plan.chunks)
-        at_work: dict[Connection, Chunk] = {}
-        informed: set[Connection] = set()
-
-        def give_work() -> None:
-            connection, chunk = self._idle.pop(), waiting.popleft()
+            self.start(plan)
             try:
-                if connection not in informed:
-                    dataset.hand_over(connection, self._processes[connection].ident or 0)
-                    informed.add(connection)
-                connection.send((config, chunk))
-            except ConnectionError:
-                raise _death(_doing(chunk)) from None
-            at_work[connection] = chunk
+                yield from self._train_in_processes(config, plan, dataset, saved)
+            except (Interrupted, KeyboardInterrupt):
+                yield from self._stop()
+                raise
+        else:
+            for chunk in plan.chunks:
+                yield from train_chunk(config, chunk, dataset, saved(chunk))
 
-        for _ in range(plan.workers):
-            give_work()
-        while at_work:
-            for ready in wait(list(at_work)):
-                assert isinstance(ready, Connection)
-                event = _receive(ready, _doing(at_work[ready]))
-                if event is not None:
-                    yield event
-                    continue
-                del at_work[ready]
-                self._idle.append(ready)
-                if waiting:
-                    give_work()
+    def _train_in_processes(self, config: Config, plan: Plan, dataset: Dataset, saved: Saved) -> Iterator[Event]:
+        waiting, deaths = deque(plan.chunks), Counter[int]()
+        while waiting or self._busy():
+            for worker in self._workers:
+                if waiting and not worker.is_busy:
+                    chunk = waiting.popleft()
+                    worker.give(config, chunk, dataset, saved(chunk))
+            for worker in _ready(self._busy()):
+                try:
+                    event = worker.receive()
+                except EOFError:
+                    if lost := worker.chunk:
+                        deaths[lost[0]] += 1
+                        if deaths[lost[0]] < TRIES:
+                            waiting.appendleft(lost)
+                        else:
+                            yield Failure(lost, f"their worker {worker.cause_of_death()}, {TRIES} times")
+                    self._replace(worker, min(plan.workers, len(self._busy()) - 1 + len(waiting)))
+                else:
+                    if event is not None:
+                        yield event
 
-    def _start(self) -> Connection:
-        process, connection = _start_worker()
-        self._processes[connection] = process
-        return connection
+    def _busy(self) -> "list[_Worker]":
+        return [worker for worker in self._workers if worker.is_busy]
+
+    def _start_until(self, needed: int) -> None:
+        self._workers += [_Worker() for _ in range(needed - len(self._workers))]
+
+    def _replace(self, dead: "_Worker", needed: int) -> None:
+        """Drop a worker that died, and start others until there are as many as are needed.
+
+        Raises:
+            TrainingError: too many in a row died while they started.
+        """
+        self._workers.remove(dead)
+        self._failed_starts = 0 if dead.has_started else self._failed_starts + 1
+        if self._failed_starts == TRIES:
+            cause = dead.cause_of_death()
+            raise TrainingError(f"{TRIES} workers in a row died while they started; the last one {cause}")
+        self._start_until(needed)
+
+    def _stop(self) -> Iterator[Event]:
+        """Ask all workers to stop, and yield what they have to say until they have."""
+        for worker in self._workers:
+            worker.process.terminate()
+        at_work, deadline = self._busy(), monotonic() + STOP_SECONDS
+        while at_work and (left := deadline - monotonic()) > 0:
+            for worker in _ready(at_work, left):
+                try:
+                    event = worker.receive()
+                except (EOFError, MinidlError):
+                    at_work.remove(worker)
+                else:
+                    if event is not None:
+                        yield event
 
 
-def _receive(connection: Connection, doing: str) -> Event | None:
-    try:
-        event: Event | Exception | None = connection.recv()
-    except (EOFError, ConnectionError):
-        raise _death(doing) from None
-    if isinstance(event, Exception):
-        raise event
-    return event
+class _Worker:
+    """A process that trains chunks, as the first process sees it.
+
+    Attributes:
+        process: the process.
+        connection: the way to it.
+        chunk: what it is training.
+        is_busy: whether there is something to come from it: it trains, or starts.
+        has_started: whether it ever came as far as to train.
+    """
+
+    def __init__(self) -> None:
+        # Spawned, not forked: a fork copies locks that PyTorch's threads may hold.
+        context = get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=work, args=(theirs,), daemon=True)
+        self.chunk: Chunk | None = None
+        self.is_busy, self.has_started = True, False
+        self._dataset: Dataset | None = None
+        # Ctrl-C, and the end of a terminal, go to every process of the terminal, but the first one decides when the
+        # workers end. They inherit that these are blocked, from their first moment on. (Starting Python's own helper
+        # would unblock them.)
+        resource_tracker.ensure_running()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGHUP])
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()
+
+    def give(self, config: Config, chunk: Chunk, dataset: Dataset, saved: Checkpoint | None) -> None:
+        """Give it a chunk to train."""
+        self.chunk, self.is_busy = chunk, True
+        # Of one that is dead, the next `receive` tells.
+        with suppress(ConnectionError):
+            if self._dataset is not dataset:
+                dataset.hand_over(self.connection, self.process.ident or 0)
+                self._dataset = dataset
+            self.connection.send((config, chunk, saved))
+
+    def receive(self) -> Event | None:
+        """Return what comes next from it; None if it is ready for more.
+
+        Raises:
+            EOFError: it died.
+            Exception: whatever it raised.
+        """
+        try:
+            event: Event | Exception | None = self.connection.recv()
+        except OSError as error:  # in the middle of a message
+            raise EOFError from error
+        except (TypeError, AttributeError, ImportError) as error:
+            raise TrainingError(f"a worker failed, with an error that cannot be told here: {error}") from error
+        if isinstance(event, Exception):
+            raise event
+        if event is None:
+            self.chunk, self.is_busy, self.has_started = None, False, True
+        return event
+
+    def cause_of_death(self) -> str:
+        """Return what it died of, in words that follow its name."""
+        self.connection.close()
+        self.process.join()
+        code = self.process.exitcode or 0
+        if code == ENOMEM:
+            return "ran out of memory"
+        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
-def _doing(chunk: Chunk) -> str:
-    seeds = f"seeds {chunk[0]} to {chunk[-1]}" if len(chunk) > 1 else f"seed {chunk[0]}"
-    return f"trained the {seeds}"
+def _ready(workers: Sequence[_Worker], seconds: float | None = None) -> list[_Worker]:
+    """Return those of some workers from whom something has come, once there are any, or so many seconds have passed.
 
-
-def _death(doing: str) -> TrainingError:
-    return TrainingError(f"a worker died while it {doing}")
-
-
-def _start_worker() -> tuple[SpawnProcess, Connection]:
-    # Spawned, not forked: a fork copies locks that PyTorch's threads may hold.
-    context = get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=work, args=(theirs,), daemon=True)
-    # Ctrl-C goes to every process of a terminal, but the first one decides when the workers end. They inherit
-    # that it is blocked, from their first moment on. (Starting Python's own helper would unblock it.)
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    theirs.close()
-    return process, ours
+    Raises:
+        Interrupted: there was no time given, and a signal came.
+    """
+    connections = [worker.connection for worker in workers]
+    if seconds is None:
+        while not (found := wait(connections, POLL_SECONDS)):
+            Interrupted.check()
+        Interrupted.check()
+    else:
+        found = wait(connections, seconds)
+    return [worker for worker in workers if worker.connection in found]

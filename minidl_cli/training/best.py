@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -52,6 +53,17 @@ class BestWeights:
     def out_of_patience(self, epoch: int) -> NDArray[np.bool_]:
         """Tell which rounds have waited long enough, `[rounds]`."""
         return epoch - self._waiting_since >= self.rule.patience
+
+    def all(self) -> dict[str, Tensor]:
+        """Return all that is remembered, by name, each `[rounds, ...]`, not copied."""
+        remembered = {
+            "epochs": self.epochs,
+            "scores": self._scores,
+            "references": self._references,
+            "waiting_since": self._waiting_since,
+        }
+        numbers = {name: torch.from_numpy(values) for name, values in remembered.items()}
+        return numbers | {f"weights.{name}": values for name, values in self.state.items()}
 
     def keep(self, rounds: Sequence[int]) -> None:
         """Drop all rounds but the given ones."""

@@ -18,6 +18,7 @@ from ..data import splits
 from ..data.columns import Columns
 from ..data.dataset import Dataset, Part, encode
 from ..data.split import Split
+from ..display.text import readable
 from ..errors import GraphError, InputError
 from ..nn import initializers, layers, losses
 from ..nn.layer import Initializer, Layer
@@ -28,7 +29,7 @@ from ..optim.optimizer import Optimizer
 from ..optim.schedule import Schedule
 from ..randomness import generator
 from ..registry import Registry
-from ..runs.environment import identify
+from ..runs.environment import identify, physical_memory
 from ..runs.folder import Run
 from .exactness import single_thread
 from .measures import Judge
@@ -189,6 +190,7 @@ def build(config: Config, dataset: Dataset | None = None) -> Task:
         dtype=dataset.dtype,
     )
     check_outputs(config, network, task.loss, dataset.columns)
+    _check_samples(task)
     _check_loss(task)
     _check_targets(dataset, config)
     _check_validation(task)
@@ -203,14 +205,24 @@ def build_run(run: Run) -> Task:
     Raises:
         InputError: the folder is no run, or is damaged; or a data file has changed since.
     """
-    config, known = load_config(run.config_path), run.data_files()
+    config = load_config(run.config_path)
+    check_data_files(run, config)
+    return build(config)
+
+
+def check_data_files(run: Run, config: Config) -> None:
+    """Make sure that the data files of a run are those that it was trained on.
+
+    Raises:
+        InputError: one has changed, or cannot be read.
+    """
+    known = run.data_files()
     for path, found in identify(make_dataset(config).files()).items():
         if known.get(path, found["sha256"]) != found["sha256"]:
             raise InputError(
                 f"{path}: has changed since {run.path} was trained on it, so that its parts are not the same any more; "
                 "minidl eval --data measures the network on other files"
             )
-    return build(config)
 
 
 def make_dataset(config: Config) -> Dataset:
@@ -274,6 +286,14 @@ def check_outputs(config: Config, network: Sequential, loss: Loss, columns: Colu
     if outputs != classes and (outputs, classes) != (1, 2):
         fitting = f"{classes} (one for each class)" + (" or 1" if classes == 2 else "")
         raise config.error(place, f"{found} {config.data.name} has {classes} classes; the outputs must be {fitting}")
+
+
+def _check_samples(task: Task) -> None:
+    widths, samples = task.network.widths, sum(task.dataset.sizes.values())
+    needed = samples * (widths[0] + widths[-1]) * task.dtype.itemsize
+    if needed > physical_memory():
+        problem = f"{samples:,} samples would take about {readable(needed)} of memory"
+        raise task.config.error(("data",), f"{problem}, but this machine has {readable(physical_memory())}")
 
 
 def _check_loss(task: Task) -> None:

@@ -31,6 +31,9 @@ EVALUATION_WIDTH = 64
 # The bytes of a round that leave no doubt of where its time goes: into large products.
 LARGEST_ROUND = 2**28
 
+# What is told of compiled steps starts with this.
+_COMPILED = "compiled by"
+
 
 class CompiledStep:
     """The training step and the evaluation of a config, for one round after the other, in C.
@@ -70,7 +73,7 @@ class CompiledStep:
 
     def __str__(self) -> str:
         """Say who takes the steps."""
-        return f"compiled by {self._compiler.version}"
+        return f"{_COMPILED} {self._compiler.version}"
 
     def _check_size(self, task: Task) -> None:
         """Refuse what is too large before it takes memory to record it."""
@@ -318,6 +321,11 @@ def _without(config: Config, error: CompilationError) -> str:
     if config.training.compiled == "always":
         raise config.error(("training", "compiled"), f"the steps cannot be compiled: {error}") from error
     return f"PyTorch's operations ({error})"
+
+
+def is_compiled(steps: str) -> bool:
+    """Tell whether who takes the steps, as a run folder has it, is a compiled step."""
+    return steps.startswith(_COMPILED)
 
 
 def compile_ahead(config: Config, step: CompiledStep | str) -> str:

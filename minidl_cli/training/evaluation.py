@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from ..config.schema import Config
 from ..errors import InputError
+from ..escaping import shown
 from ..metrics import metric
 from ..nn.sequential import Sequential
 from ..runs.folder import Run
@@ -47,14 +49,15 @@ def summarize_rounds(rounds: Sequence[Mapping[str, float]], missing: int) -> dic
 
 
 def count_rounds(rounds: Sequence[tuple[int, str]]) -> dict[str, Any]:
-    """Return how many rounds ended in which way, and which diverged, given each one's seed and status."""
+    """Return how many rounds ended in which way, and which diverged or failed, given each one's seed and status."""
     counts = Counter(status for _, status in rounds)
     return {
         "planned": len(rounds),
         "finished": counts["finished"],
         "diverged": counts["diverged"],
-        "failed": 0,
+        "failed": counts["failed"],
         "diverged_seeds": [seed for seed, status in rounds if status == "diverged"],
+        "failed_seeds": [seed for seed, status in rounds if status == "failed"],
     }
 
 
@@ -214,16 +217,28 @@ def checked_weights(run: Run, config: Config, network: Sequential, rounds: int, 
     Raises:
         InputError: there are none, or they are not those of the run's config: a name, a shape or a type differs.
     """
-    weights = run.weights(which)
+    weights = run.weights(which, largest_file(config, network, rounds))
+    check_weights(run, config, network, rounds, weights)
+    return weights
+
+
+def largest_file(config: Config, network: Sequential, rounds: int) -> int:
+    """Return how many bytes a file of the weights of so many rounds can have, with what says what they are."""
+    shapes = network.state_shapes().values()
+    dtype: torch.dtype = getattr(torch, config.training.dtype)
+    return (1 << 20) + 256 * len(shapes) + rounds * sum(map(prod, shapes)) * dtype.itemsize
+
+
+def check_weights(run: Run, config: Config, network: Sequential, rounds: int, weights: Mapping[str, Tensor]) -> None:
+    """Make sure that weights are those of a run's config. Arguments and errors are those of `checked_weights`."""
     expected = {name: (rounds, *shape) for name, shape in network.state_shapes().items()}
     found = {name: tuple(values.shape) for name, values in weights.items()}
     for name in sorted(expected.keys() | found.keys()):
         if found.get(name) != expected.get(name):
-            problem = f"is {found.get(name, 'not there')}, but rounds.csv and the config ask for"
-            raise InputError(f"{run.path}: weights: {name} {problem} {expected.get(name, 'none')}")
+            problem = f"is {shown(str(found.get(name, 'not there')))}, but rounds.csv and the config ask for"
+            raise InputError(f"{run.path}: weights: {shown(name)} {problem} {expected.get(name, 'none')}")
         if weights[name].dtype != getattr(torch, config.training.dtype):
             raise InputError(f"{run.path}: weights: {name} is not {config.training.dtype}, as the config says")
-    return weights
 
 
 @single_thread()

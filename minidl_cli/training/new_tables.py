@@ -3,6 +3,7 @@
 import sys
 import warnings
 from collections.abc import Container, Iterable, Sequence
+from contextlib import nullcontext
 from io import BytesIO
 from itertools import chain, count
 from pathlib import Path
@@ -13,14 +14,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..config.load import open_without_waiting
 from ..data.columns import NO_CLASS, Column, written
 from ..data.dataset import encode
 from ..data.tables.messages import listed, shown
 from ..data.tables.preparing import check_size
 from ..data.tables.reading import open_table
 from ..data.tables.table_file import TableFile, Wanted
+from ..display.text import readable
 from ..errors import InputError, MinidlWarning
 from ..runs.atomic import write_where_told
+from ..runs.environment import physical_memory
 from .prediction import Predictor
 from .samples import Samples
 
@@ -45,10 +49,15 @@ def _drained(source: str) -> bytes:
     """Return the content of what can be read only once: a pipe, or standard input by `-`."""
     if source == "-" and sys.stdin is None:
         raise InputError("standard input: is closed; name a file with --data")
+    name, most = "standard input" if source == "-" else source, physical_memory() // 8  # its values take as much again
     try:
-        return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        with nullcontext(sys.stdin.buffer) if source == "-" else open_without_waiting(Path(source)) as file:
+            content = file.read(most + 1)
     except OSError as error:
-        raise InputError(f"{source}: cannot be read: {error.strerror or error}") from error
+        raise InputError(f"{name}: cannot be read: {error.strerror or error}") from error
+    if len(content) > most:
+        raise InputError(f"{name}: has more than {readable(most)}, which may not fit in memory; write it to a file")
+    return content
 
 
 def read_inputs(predictor: Predictor, file: TableFile) -> Tensor:

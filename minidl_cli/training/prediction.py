@@ -1,6 +1,6 @@
 """Using the rounds of a run on samples of one's own, without the data that they were trained on."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,9 @@ from .evaluation import (
     STACK_SIZE,
     Weights,
     as_rounds,
-    checked_weights,
+    check_weights,
     chosen_weights,
+    largest_file,
     predict,
     predict_stack,
     stacks,
@@ -77,9 +78,11 @@ class Predictor:
         if not places:
             raise InputError(f"{run.path}: has no finished round{'' if seed is None else f' of seed {seed}'}")
         which, dataset, loss = weights or chosen_weights(config), make_dataset(config), make_loss(config)
-        network = connect(config, columns, _fitted(run, columns, run.weights(which)))
+        largest = connect(config, columns, _lengths(columns))
+        stored = run.weights(which, largest_file(config, largest, len(rows)))
+        network = connect(config, columns, _fitted(run, columns, stored))
         check_outputs(config, network, loss, columns)
-        stored = checked_weights(run, config, network, len(rows), which)
+        check_weights(run, config, network, len(rows), stored)
         return cls(
             run=run,
             config=config,
@@ -164,14 +167,19 @@ def read_columns(run: Run) -> Columns:
         raise InputError(f"{run.path / 'columns.json'}: cannot be read: {error}") from error
 
 
-def _fitted(run: Run, columns: Columns, weights: Iterable[str]) -> dict[str, int]:
+def _lengths(columns: Columns) -> dict[str, int]:
+    """Return what may be fitted to the data, by the names of the weights, and how many numbers there are of each."""
+    lengths = {"inputs": len(columns.features), "targets": len(columns.targets), "classes": len(columns.classes or ())}
+    return {name: lengths[name.partition(".")[0]] for name in INITIAL}
+
+
+def _fitted(run: Run, columns: Columns, weights: Container[str]) -> dict[str, int]:
     """Return what was fitted to the data, by the names of the weights, and how many numbers there have to be of each.
 
     Raises:
         InputError: a part of it is missing.
     """
-    lengths = {"inputs": len(columns.features), "targets": len(columns.targets), "classes": len(columns.classes or ())}
-    fitted = {name: lengths[name.partition(".")[0]] for name in weights if name in INITIAL}
+    fitted = {name: length for name, length in _lengths(columns).items() if name in weights}
     for center in ("inputs.center", "targets.center"):
         if (center in fitted) != (center.replace("center", "scale") in fitted):
             raise InputError(f"{run.path}: weights: a center needs a scale, and a scale a center")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Literal
 
@@ -13,13 +13,16 @@ from torch import Generator, Tensor
 
 from ..config.schema import Config, EarlyStopping
 from ..data.dataset import Dataset
+from ..errors import InputError
 from ..randomness import generator
 from ..runs.metrics import Numbers
 from .best import BestWeights
 from .build import Task, build
+from .checkpoint import Checkpoint
 from .evaluation import chosen_weights, measure_rounds
 from .exactness import single_thread
 from .measures import Measures, measure
+from .round import Round
 from .samples import epoch_order
 from .step import Step
 
@@ -44,31 +47,6 @@ class EpochRecord:
     seconds: float
     metrics: dict[str, Numbers]
     spared: int = 0
-
-
-@dataclass(frozen=True)
-class Round:
-    """One trained round.
-
-    Attributes:
-        seed: its seed.
-        status: whether it finished, perhaps early, or diverged (its loss became infinite or NaN).
-        epochs: the number of epochs that it was trained for.
-        weights: its parameters and buffers at the end, by name. (Not tensors: PyTorch hands those from process to
-            process by way of open files, of which there can be too many.)
-        best: those after the epoch with the best validation metric; None where there is no validation part.
-        best_epoch: that epoch.
-        metrics: `train_loss`, `test_accuracy` and so on, on whole sets, of the weights that the training ends with:
-            the best ones with early stopping, the last otherwise; empty if it diverged.
-    """
-
-    seed: int
-    status: Literal["finished", "diverged"]
-    epochs: int
-    weights: dict[str, NDArray[Any]]
-    best: dict[str, NDArray[Any]] | None = None
-    best_epoch: int | None = None
-    metrics: dict[str, float] = field(default_factory=dict)
 
 
 def conclude(config: Config, dataset: Dataset, rounds: Sequence[Round]) -> list[Round]:
@@ -108,6 +86,7 @@ class Trainer:
         stack: the seeds of the rounds in the stack.
         stopped: the rounds that stopped before the last epoch, by seed.
         epoch: the number of finished epochs.
+        seconds: what they took.
     """
 
     @single_thread()
@@ -123,7 +102,7 @@ class Trainer:
         self.step = Step(task)
         self.stack = list(seeds)
         self.stopped: dict[int, Round] = {}
-        self.epoch = 0
+        self.epoch, self.seconds = 0, 0.0
         self.samples = task.samples(self.stack)
         self.network.allocate(len(self.stack), task.dtype)
         self.network.initialize(self.stack)
@@ -134,7 +113,7 @@ class Trainer:
 
     def epochs(self) -> Iterator[EpochRecord]:
         """Train, and yield a record of each epoch."""
-        started = perf_counter()
+        started = perf_counter() - self.seconds
         while self.epoch < self.options.epochs and self._running():
             lr = self.schedule.rate(self.optimizer.lr, self.epoch, self.options.epochs)
             self.epoch += 1
@@ -147,11 +126,12 @@ class Trainer:
             running, stopped = self._running(), len(self.stopped)
             seeds = [self.stack[index] for index in running]
             self._stop_rounds(metrics)
+            self.seconds = perf_counter() - started
             yield EpochRecord(
                 epoch=self.epoch,
                 seeds=seeds,
                 lr=lr,
-                seconds=perf_counter() - started,
+                seconds=self.seconds,
                 metrics={name: values[running] for name, values in metrics.items()},
                 spared=(len(self.stopped) - stopped) * (self.options.epochs - self.epoch),
             )
@@ -227,6 +207,42 @@ class Trainer:
         self.samples = {name: part.select(rounds) for name, part in self.samples.items()}
         self.stack = [self.stack[index] for index in rounds]
 
+    def checkpoint(self) -> Checkpoint:
+        """Return the state at the end of an epoch, copied."""
+        return Checkpoint(
+            epoch=self.epoch,
+            seconds=self.seconds,
+            steps=self.optimizer.steps,
+            stack=list(self.stack),
+            state={name: values.numpy().copy() for name, values in self._state().items()},
+            stopped=list(self.stopped.values()),
+        )
+
+    @torch.inference_mode()
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint of a stack of the same rounds, in the same order.
+
+        Raises:
+            InputError: it is not one of this training.
+        """
+        state = self._state()
+        for name in state.keys() | checkpoint.state.keys():
+            expected, found = (_form(each[name]) if name in each else "none" for each in (state, checkpoint.state))
+            if expected != found:
+                problem = f"does not fit the config: {name} is {found}, not {expected}"
+                raise InputError(f"the checkpoint of seed {self.stack[0]} {problem}; without it, its rounds start over")
+        for name, values in state.items():
+            values.copy_(torch.from_numpy(checkpoint.state[name]))
+        self.optimizer.steps = checkpoint.steps
+        self.epoch, self.seconds = checkpoint.epoch, checkpoint.seconds
+        self.stopped = {each.seed: each for each in checkpoint.stopped}
+
+    def _state(self) -> dict[str, Tensor]:
+        """Return all that training changes, by name, not copied; what counts epochs, steps and rounds aside."""
+        state = {f"network.{name}": values for name, values in self.network.state().items()}
+        state |= {f"optimizer.{name}": vector for name, vector in self.optimizer.state.items()}
+        return state | {f"best.{name}": values for name, values in (self.best.all() if self.best else {}).items()}
+
     def rounds(self) -> list[Round]:
         """Return all rounds as they are now, in the order of their seeds; final metrics are of the whole sets."""
         running = [self._round(index, "finished") for index in self._running()]
@@ -242,6 +258,10 @@ class Trainer:
             best=_one(self.best.state, index) if self.best else None,
             best_epoch=int(self.best.epochs[index]) if self.best else None,
         )
+
+
+def _form(values: Tensor | NDArray[Any]) -> str:
+    return f"{str(values.dtype).removeprefix('torch.')} {list(values.shape)}"
 
 
 def _one(state: Mapping[str, Tensor], index: int) -> dict[str, NDArray[Any]]:

@@ -104,7 +104,7 @@ class TestTrain:
         outcome = minidl("train", small_file, "--json", *(f"-s{setting}" for setting in settings))
         document = json.loads(outcome.out)
         assert (outcome.code, document["rounds"]["diverged_seeds"], document["final"]) == (1, [2], {})
-        assert "0 of 1 round finished\ndiverged: seeds 2" in minidl("eval", document["run"]).out
+        assert "0 of 1 round finished\n1 round diverged: seed 2\n" in minidl("eval", document["run"]).out
 
     def test_terminal_without_unicode(self, small_file, tmp_path):
         environment = os.environ | {"PYTHONIOENCODING": "ascii"}
@@ -369,7 +369,7 @@ def test_signal_stops_training_and_keeps_what_was_logged(small_file, tmp_path, v
         process.kill()
     (run,) = tmp_path.glob("runs/*")
     assert process.returncode == code
-    assert f"what was logged until now is in runs/{run.name}" in err
+    assert f"to go on: minidl {verb} --resume runs/{run.name}\n" in err
     assert f"stopped by {number.name}" in err
     assert "Traceback" not in err
     assert not (run / "summary.json").exists()

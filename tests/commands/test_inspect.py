@@ -8,6 +8,7 @@ import pytest
 
 from minidl_cli.display.inspection import print_inspection
 from minidl_cli.runs.folder import Run
+from tests.weights import replace_weights
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 
@@ -38,7 +39,7 @@ def test_statistics_fit_on_a_screen(minidl, trained):
 @pytest.mark.parametrize("scale", [1, 1e-6])
 def test_no_line_is_wider_than_a_terminal(minidl, small_file, scale):
     run = Run(Path(minidl("train", small_file, "-q", *WIDE).out.strip()))
-    run.write_weights("last", {name: scale * values.numpy() for name, values in run.weights().items()})
+    replace_weights(run, {name: scale * values.numpy() for name, values in run.weights().items()})
     for options in ([], ["--batch", "47"], ["--sample", "3"]):
         assert max(map(len, lines(minidl("inspect", "latest", *options)))) <= 80
 

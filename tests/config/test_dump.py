@@ -168,7 +168,7 @@ def test_resolved_config_spells_everything_out(base_with: Any, load_text: Any):
         "  sgd: {lr: 0.1, momentum: 0.0, nesterov: false, weight_decay: 0.0}\n"
         "training: {epochs: 3, batch_size: 10, shuffle: true, drop_last: false, schedule: constant, accumulate: 1, "
         "clip_norm: null,\n"
-        "  validation: 0.0, early_stopping: null, dtype: float32, compiled: auto, log_every: 1}\n"
+        "  validation: 0.0, early_stopping: null, dtype: float32, compiled: auto, log_every: 1, checkpoint_every: 30.0}\n"
         "framework: minidl\n"
         "sweep:\n"
         "  rounds: 3\n"

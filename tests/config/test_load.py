@@ -500,7 +500,7 @@ def test_unreadable_file(monkeypatch: pytest.MonkeyPatch):
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("os.open", refuse)
 
     assert load_error(Path("c.yaml")) == ["c.yaml: cannot be read: Permission denied"]
 

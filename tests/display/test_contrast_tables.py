@@ -43,7 +43,7 @@ def test_tables_in_the_order_given(capsys):
     assert lines[1][-2:] == ["1:23", "min"]
     assert lines[2][:2] == ["tanh|<b>", "3/4"]
     assert ["-", "relu", "and", "tanh", "differ", "in", "MSE"] in lines
-    assert lines[-1] == ["diverged:", "seeds", "0", "of", "tanh|<b>"]
+    assert lines[-1] == ["1", "round", "diverged:", "seed", "0", "of", "tanh|<b>"]
 
 
 def test_of_three_runs_only_accuracy_is_talked_about(capsys):
@@ -58,7 +58,19 @@ def test_what_does_not_exist_is_a_dash(capsys):
     out = capsys.readouterr().out
     assert "nan" not in out
     assert out.splitlines()[1].split()[:6] == ["sigmoid", "0/2", "-", "-", "-", "-"]
-    assert "diverged: seeds 0, 1 of sigmoid" in out
+    assert "\n2 rounds diverged: seeds 0, 1 of sigmoid\n" in out
+
+
+def test_rounds_that_failed_are_named_with_the_reason(capsys):
+    failures = {"failed_seeds": [4, 5], "failures": [{"seeds": [4, 5], "reason": "a worker|<b> died\x1b"}]}
+    document = DOCUMENT | {"variants": [RELU, TANH | {"rounds": TANH["rounds"] | failures}], "comparisons": []}
+    print_contrast(document)
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "1 round diverged: seed 0 of tanh|<b>",
+        "2 rounds failed: seeds 4, 5 of tanh|<b>: a worker|<b> died\\x1b",
+    ]
+    text = contrast_markdown(document)
+    assert "\n- 2 rounds failed: seeds 4, 5 of tanh\\|&lt;b>: a worker\\|&lt;b> died\\\\x1b\n" in text
 
 
 def test_targets(capsys):
@@ -96,7 +108,9 @@ def test_that_there_is_nothing_to_compare_is_said_of_any_number_of_runs(capsys):
 def test_every_line_fits_a_terminal(monkeypatch, capsys):
     for name, value in {"FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "80"}.items():
         monkeypatch.setenv(name, value)
-    print_contrast(DOCUMENT | {"comparisons": [said("test_accuracy", "a long sentence " * 20)]})
+    rounds = {"planned": 50, "finished": 0, "failed_seeds": list(range(10**5, 10**5 + 50))}
+    sentence = said("test_accuracy", "a long sentence " * 20)
+    print_contrast(DOCUMENT | {"comparisons": [sentence], "variants": [RELU, NONE | {"rounds": rounds}]})
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
@@ -109,7 +123,7 @@ def test_markdown_is_one_table_after_the_other():
         assert len(set(cells)) == 1
     # Every sentence is there, and nothing is taken for a tag or a new cell.
     assert "- relu and tanh differ in MSE\n" in text
-    assert "- diverged: seeds 0, 1 of sigmoid\n" in text
+    assert "- 2 rounds diverged: seeds 0, 1 of sigmoid\n" in text
     assert "| tanh\\|&lt;b> |" in text
 
 

@@ -2,7 +2,15 @@
 
 import pytest
 
-from minidl_cli.display.tables import brief, print_final, print_runs, print_table, print_targets
+from minidl_cli.display.tables import (
+    brief,
+    missing_rounds,
+    print_final,
+    print_rounds,
+    print_runs,
+    print_table,
+    print_targets,
+)
 from minidl_cli.statistics import summarize
 
 
@@ -99,6 +107,43 @@ def test_targets(capsys):
     begin = "test accuracy 0.95: 1 of 4 rounds end there (95% interval 0.05–0.70), 3 got there once"
     assert first == f"\n{begin}; half of all got there by epoch 7.5"
     assert second == f"{begin}\n"
+
+
+def test_rounds_without_a_result_are_named(capsys):
+    rounds = {"planned": 9, "finished": 3, "diverged_seeds": [7], "failed_seeds": [1, 2, 3, 5, 8]}
+    assert missing_rounds(rounds) == ["1 round diverged: seed 7", "5 rounds failed: seeds 1, 2, 3, 5, 8"]
+    failures = [
+        {"seeds": [1, 2], "reason": "killed by SIGKILL"},
+        {"seeds": [3], "reason": "out of memory"},
+        {"seeds": [5], "reason": "killed by SIGKILL"},
+    ]
+    print_rounds(rounds | {"failures": failures})
+    assert capsys.readouterr().out.splitlines() == [
+        "",
+        "3 of 9 rounds finished",
+        "1 round diverged: seed 7",
+        "3 rounds failed: seeds 1, 2, 5: killed by SIGKILL",
+        "1 round failed: seed 3: out of memory",
+        "1 round failed: seed 8",
+    ]
+
+
+@pytest.mark.parametrize("rounds", [{}, {"diverged_seeds": [], "failed_seeds": []}], ids=["not told", "none"])
+def test_where_no_round_is_missing_nothing_is_said(rounds):
+    """The counts of a sweep of variants name no seeds."""
+    assert missing_rounds(rounds) == []
+
+
+def test_of_many_rounds_without_a_result_the_first_are_named(capsys):
+    failures = [{"seeds": list(range(200)), "reason": "their worker was killed by SIGKILL, three times"}]
+    rounds = {"planned": 200, "finished": 0, "failed_seeds": list(range(200)), "failures": failures}
+    assert missing_rounds(rounds, " of relu")[0].startswith(
+        "200 rounds failed: seeds 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 190 more of relu: their worker "
+    )
+    print_rounds(rounds)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[-1] == "  worker was killed by SIGKILL, three times"
 
 
 def test_plain_data_is_shown_as_yaml():

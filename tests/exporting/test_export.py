@@ -17,6 +17,7 @@ from minidl_cli.exporting.export import export
 from minidl_cli.exporting.verification import session
 from minidl_cli.runs.folder import Run
 from minidl_cli.training.prediction import Predictor
+from tests.weights import replace_weights
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 
@@ -64,7 +65,7 @@ def test_torch(minidl, swept):
 )
 def test_a_round_and_its_weights_are_chosen(minidl, swept, to, name, predict):
     run = Run(swept)
-    run.write_weights("best", {name: values.numpy() / 2 for name, values in run.weights("last").items()})
+    replace_weights(run, {name: values.numpy() / 2 for name, values in run.weights("last").items()}, "best")
     document = json.loads(
         minidl("export", swept, "--to", to, "--round", "7", "--weights", "best", "-o", "a/b", "--json").out
     )

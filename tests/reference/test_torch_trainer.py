@@ -259,7 +259,8 @@ def test_run_folders_agree(small_config, tmp_path, settings):
         for framework in ("minidl", "torch")
     )
     assert {each.name for each in ours.path.iterdir()} == {each.name for each in theirs.path.iterdir()}
-    curves = ours.curves(), theirs.curves()
+    epochs = load_config(ours.config_path).training.epochs
+    curves = ours.curves(epochs), theirs.curves(epochs)
     assert curves[0].values.keys() == curves[1].values.keys()
     for name, values in curves[0].values.items():
         if name != "seconds":

@@ -1,7 +1,9 @@
 """The run folder: found, made, and never half written."""
 
 import errno
+import os
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,6 +32,71 @@ def test_many_at_once_get_a_folder_each(tmp_path):
         runs = list(pool.map(lambda _: Run.create(tmp_path, "a", FILES), range(40)))
     assert len({run.path for run in runs}) == 40
     assert len(list(tmp_path.iterdir())) == 40
+
+
+def test_twenty_processes_get_a_folder_each(tmp_path):
+    """All wait until the last is there; a folder that was left long ago is in the way of all."""
+    left = tmp_path / ".a-20200101-000000-0000.partial"
+    left.mkdir()
+    os.utime(left, (0, 0))
+    waiting, start = os.pipe()
+    processes = []
+    for number in range(20):
+        processes.append(os.fork())
+        if not processes[-1]:
+            os.close(start)
+            os.read(waiting, 1)
+            Run.create(tmp_path, "a", FILES | {"number": str(number)})
+            os._exit(0)
+    os.close(waiting)
+    os.close(start)
+    assert [os.waitpid(process, 0)[1] for process in processes] == [0] * 20
+    assert sorted(int((path / "number").read_text()) for path in tmp_path.iterdir()) == list(range(20))
+
+
+def test_what_killed_processes_left_is_removed(tmp_path):
+    def make(name: str, age: float) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "config.yaml").write_text("")
+        os.utime(folder, (time.time() - age, time.time() - age))
+        return folder
+
+    def make_link(name: str, target: Path) -> Path:
+        (tmp_path / name).symlink_to(target)
+        os.utime(tmp_path / name, (0, 0), follow_symlinks=False)
+        return tmp_path / name
+
+    old, recent = ".a b\n-20260102-030405-00ff.partial", ".a-20260102-030405-00fe.partial"
+    make(old, 3700)
+    kept = [
+        make(recent, 3500),
+        make(".a.partial", 10**6),
+        make("a-20260102-030405-00ff.partial", 10**6),
+        make(".a-20260102-030405-00ff.partial.old", 10**6),
+        make("outside", 10**6),
+    ]
+    kept.append(make_link(".b-20260102-030405-00ff.partial", tmp_path / "outside"))
+    (tmp_path / ".c-20260102-030405-00ff.partial").write_text("a file")
+    os.utime(tmp_path / ".c-20260102-030405-00ff.partial", (0, 0))
+    kept.append(tmp_path / ".c-20260102-030405-00ff.partial")
+    run = Run.create(tmp_path, "a", FILES)
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, run.path])
+    assert (tmp_path / "outside/config.yaml").exists()
+
+
+def test_a_process_killed_in_creating_leaves_what_is_swept(tmp_path, monkeypatch):
+    killed = os.fork()
+    if not killed:
+        monkeypatch.setattr("os.fsync", lambda _: os._exit(9))
+        Run.create(tmp_path, "a", FILES)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(killed, 0)[1]) == 9
+    (hidden,) = tmp_path.iterdir()
+    assert Run.all(tmp_path) == []
+    os.utime(hidden, (0, 0))
+    run = Run.create(tmp_path, "a", FILES)
+    assert list(tmp_path.iterdir()) == [run.path]
 
 
 def test_a_failure_leaves_nothing(tmp_path, monkeypatch):
@@ -78,6 +145,23 @@ def test_atomic_write_that_fails_keeps_what_was_there(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_atomic_writes_at_once_are_whole(tmp_path):
+    """Of two processes that write the same file, none sees the other's half."""
+    path, sizes = tmp_path / "file", range(100_000, 100_020)
+    with ThreadPoolExecutor(20) as pool:
+        for _ in pool.map(lambda size: write_atomically(path, b"x" * size), sizes):
+            assert len(path.read_bytes()) in sizes
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_atomic_write_replaces_a_link(tmp_path):
+    (tmp_path / "outside").write_text("old")
+    (tmp_path / "file").symlink_to("outside")
+    write_atomically(tmp_path / "file", "new")
+    assert (tmp_path / "file").read_text() == "new"
+    assert (tmp_path / "outside").read_text() == "old"
+
+
 def test_json_refuses_nan(tmp_path):
     run = Run.create(tmp_path, "a", FILES)
     with pytest.raises(ValueError, match="not JSON compliant"):
@@ -91,16 +175,6 @@ def test_unreadable_json_is_an_input_error(tmp_path, content):
     (run.path / "summary.json").write_text(content, encoding="latin-1")
     with pytest.raises(InputError, match=re.escape(str(run.path))):
         run.summary()
-
-
-def test_weights(tmp_path):
-    run = Run.create(tmp_path, "a", FILES)
-    weights = {"0.weight": np.arange(6, dtype=np.float32).reshape(1, 2, 3), "0.bias": np.array([[np.nan, 1.0]])}
-    run.write_weights("last", weights)
-    found = run.weights()
-    assert found.keys() == weights.keys()
-    for name, values in weights.items():
-        np.testing.assert_array_equal(found[name].numpy(), values, strict=True)
 
 
 class TestMetricsLog:
@@ -214,7 +288,7 @@ class TestMetricsLog:
         run = Run.create(tmp_path, "a", FILES | {"rounds.csv": "seed,status,epochs,a\n0,finished,3,2\n"})
         run.metrics_path.write_text(text)
         with pytest.raises(InputError, match=r"metrics\.csv: cannot be read: "):
-            run.curves()
+            run.curves(3)
 
 
 class TestRounds:
@@ -277,7 +351,7 @@ class TestVariants:
     @pytest.mark.parametrize("summary", [{}, {"variants": 3}, {"variants": [{"label": "b"}]}, []], ids=str)
     def test_damaged_summary(self, run, summary):
         run.write_json("summary.json", summary)
-        with pytest.raises(InputError, match=r"summary\.json: is not the summary of a sweep of variants$"):
+        with pytest.raises(InputError, match=r"summary\.json: (is not the summary of a|cannot be read)"):
             run.variants()
 
     def test_labels_and_folders_are_those_of_the_summary(self, run):

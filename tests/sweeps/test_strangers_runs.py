@@ -9,6 +9,7 @@ from minidl_cli import compare, evaluate, load_config, sweep
 from minidl_cli.errors import InputError
 from minidl_cli.runs.listing import list_runs
 from minidl_cli.training.prediction import Predictor
+from tests.weights import replace_weights
 
 HUGE = 10**400
 
@@ -60,7 +61,7 @@ sweep: {rounds: 2}
 def test_what_was_fitted_has_to_fit(table_run, change):
     """Numbers of another shape would be taken for those of all features."""
     weights = {name: values.numpy() for name, values in table_run.weights().items()} | change
-    table_run.write_weights("last", {name: values for name, values in weights.items() if values is not None})
+    replace_weights(table_run, {name: values for name, values in weights.items() if values is not None})
     with pytest.raises(InputError, match="weights") as caught:
         Predictor.of(table_run)
     assert len(caught.value.problems) == 1

@@ -35,7 +35,10 @@ def test_folder(run):
     for folder in FOLDERS:
         names = {path.name for path in run.variant(folder).path.iterdir()}
         tables = {"metrics.csv", "rounds.csv"}
-        assert names == {"columns.json", "config.yaml", "environment.json", "summary.json", "weights"} | tables
+        assert (
+            names
+            == {"columns.json", "config.yaml", "environment.json", "summary.json", "weights", "checkpoint"} | tables
+        )
 
 
 def test_figures(small_config, tmp_path):

@@ -18,8 +18,9 @@ from minidl_cli.nn.layers.batch_norm import BatchNorm
 from minidl_cli.nn.layers.tanh import Tanh, tanh_backward
 from minidl_cli.training.build import build, registry
 from minidl_cli.training.compiled import CompiledStep, CompiledTrainer, compiled_step, make_trainer
+from minidl_cli.training.round import Round
 from minidl_cli.training.samples import Samples
-from minidl_cli.training.trainer import Round, Trainer
+from minidl_cli.training.trainer import Trainer
 from tests.components import Case, cases
 from tests.reference.test_torch_trainer import (
     INITIALIZERS,

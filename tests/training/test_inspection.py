@@ -1,7 +1,6 @@
 """Looking inside: every intermediate result against autograd and against numbers worked out by hand."""
 
 import json
-import shutil
 from copy import deepcopy
 
 import pytest
@@ -22,6 +21,7 @@ from minidl_cli.sweeps.sweep import sweep
 from minidl_cli.training.build import build, load_config, registry
 from minidl_cli.training.evaluation import predict, restore
 from minidl_cli.training.inspection import finite, inspect
+from tests.weights import replace_weights
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ class TestInspect:
         weights["0.bias"][0] = torch.tensor([0.5, -0.5, -0.5])
         weights["0.weight"][0, 2, 0] = 1
         weights["2.bias"][0, 0] = 9
-        run.write_weights("last", {name: values.numpy() for name, values in weights.items()})
+        replace_weights(run, {name: values.numpy() for name, values in weights.items()})
         inspection = inspect(run, batch=40)
         positive = (inspection.inputs[:, 0] > 0.5).double().mean().item()
         linear, relu, _, tanh, _ = (layer.statistics() for layer in inspection.layers)
@@ -239,7 +239,7 @@ class TestInspect:
 
     def test_parameter_of_zeros_has_no_ratio(self, make_run):
         run = make_run()
-        run.write_weights("last", {name: 0 * values.numpy() for name, values in run.weights().items()})
+        replace_weights(run, {name: 0 * values.numpy() for name, values in run.weights().items()})
         assert "ratio" not in inspect(run).document()["parameters"]["4.bias"]
 
     def test_document_is_complete(self, make_run):
@@ -259,7 +259,7 @@ class TestInspect:
         table.write_text(table.read_text().replace("0,finished", "0,diverged", 1))
         weights = {name: values.numpy().copy() for name, values in run.weights().items()}
         weights["0.weight"][0, 0, 0] = torch.nan
-        run.write_weights("last", weights)
+        replace_weights(run, weights)
         assert inspect(run).seed == 1  # the first that finished
         inspection = inspect(run, seed=0)
         assert inspection.status == "diverged"
@@ -293,7 +293,7 @@ class TestInspect:
 
     def test_damaged_runs(self, make_run, tmp_path):
         run, other = make_run(), make_run("model.0.linear=8")
-        shutil.copy(other.path / "weights/last.safetensors", run.path / "weights/last.safetensors")
+        replace_weights(run, {name: values.numpy() for name, values in other.weights().items()})
         with pytest.raises(InputError, match=r"weights: 0\.bias is"):
             inspect(run)
         (run.path / "rounds.csv").write_text("seed,status,epochs\n")

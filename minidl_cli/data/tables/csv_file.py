@@ -4,6 +4,7 @@ import codecs
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -23,6 +24,8 @@ _SEPARATORS: tuple[Separator, ...] = ("\t", ";", "|", ",")
 # How many records tell the separator, and how many the decimal mark.
 _FEW, _MANY = 100, 1000
 _BATCH = 10_000
+# The bytes of a record: what has longer ones, such as a file of zeros only, is no table.
+_LONGEST = 2**24
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _ONE = {"number": "a number", "boolean": "true or false", "date": "a date such as 2026-01-31"}
@@ -48,9 +51,10 @@ class CsvFile(TableFile):
         self._source = _in_utf8(source, name)
         self._separator = str(separator or "")
         self._separator = separator or _told_separator([record for _, record in islice(self._records(), _FEW)])
-        self._first_line = next(self._records(), (0, b""))[0]
+        self._first_line, header = next(self._records(), (0, b""))
         if not self._first_line:
             raise InputError(f"{name}: is empty; its first line should hold the names of the columns")
+        self._check_number_of_columns(_width(header, self._separator))
         sample = self._sample()
         self.header = [(field or "").strip() for field in sample.row(0)]
         self._check_header()
@@ -112,6 +116,8 @@ class CsvFile(TableFile):
                     yield batch
         except pl.exceptions.PolarsError as error:
             raise self._diagnosis(error) from error
+        except OSError as error:
+            raise InputError(f"{self.name}: cannot be read: {error.strerror or error}") from error
 
     def _parsed(self, batch: pl.DataFrame, kinds: Mapping[str, Kind | None]) -> pl.DataFrame:
         """Return the values of a batch. Numbers are tried as they stand, since cleaning takes longer than parsing."""
@@ -175,8 +181,12 @@ class CsvFile(TableFile):
         source = BytesIO(self._source) if isinstance(self._source, bytes) else self._source.open("rb")
         empty = b"\r\n" + self._separator.encode()
         with source as lines:
-            first, record, quotes = 1, [], 0
-            for number, line in enumerate(lines, 1):
+            first, record, quotes, length = 1, [], 0, 0
+            for number, line in enumerate(iter(partial(lines.readline, _LONGEST + 1), b""), 1):
+                length = length * (quotes % 2) + len(line)
+                if length > _LONGEST:
+                    problem = f"is longer than {_LONGEST:,} bytes; is it a table, and is every quote closed?"
+                    raise InputError(f"{self.name}: line {first} {problem}")
                 record.append(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line)
                 quotes += line.count(b'"')
                 if quotes % 2 == 0:

@@ -32,6 +32,7 @@ class ParquetFile(TableFile):
             self._types = self._rows.collect_schema()
         except (pl.exceptions.PolarsError, OSError) as error:
             raise self._unreadable(error) from error
+        self._check_number_of_columns(len(self._types))
         self.header = list(self._types)
         self._check_header()
 
@@ -39,7 +40,7 @@ class ParquetFile(TableFile):
         values = [self._values(name, each, number_type(dtype)) for name, each in wanted.items()]
         try:
             frame = self._rows.select(values).collect(engine="streaming")
-        except pl.exceptions.PolarsError as error:
+        except (pl.exceptions.PolarsError, OSError) as error:
             raise self._unreadable(error) from error
         if frame.is_empty():
             raise InputError(f"{self.name}: has no rows")

@@ -1,5 +1,6 @@
 """What a file with a table is: a header, typed columns, and lines to point at."""
 
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ import torch
 from ...errors import InputError
 from ..columns import Kind
 from .messages import shown, suggestion
+
+# Each takes some 20 kB to read, whatever its rows.
+MOST_COLUMNS = 100_000
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,10 @@ class TableFile(ABC):
             others = [column for column in self.header if column not in wanted] or self.header
             raise InputError([f"{self.name}: no column {shown(each)}; {suggestion(each, others)}" for each in missing])
 
+    def _check_number_of_columns(self, number: int) -> None:
+        if number > MOST_COLUMNS:
+            raise InputError(f"{self.name}: {number:,} columns are too many; a table has at most {MOST_COLUMNS:,}")
+
     def _check_header(self) -> None:
         for number, column in enumerate(self.header, 1):
             if not column:
@@ -96,10 +104,13 @@ def beginning(source: Path | bytes, size: int) -> bytes:
     """Return the first bytes of a file, or of its content.
 
     Raises:
+        InputError: there is a pipe or a device: it can be read only once, keep one waiting, and have no end.
         OSError: the file cannot be read.
     """
     if isinstance(source, bytes):
         return source[:size]
+    if not source.is_dir() and not stat.S_ISREG(source.stat().st_mode):
+        raise InputError(f"{source}: is a pipe or a device, not a file; copy what it gives into one")
     with source.open("rb") as file:
         return file.read(size)
 

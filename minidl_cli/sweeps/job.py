@@ -1,0 +1,302 @@
+"""The training of a config, or of its variants, into run folders: what is checked beforehand, and how it goes."""
+
+import json
+import os
+import warnings
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from threading import Thread
+from time import perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+
+from .. import __version__
+from ..config.dump import to_yaml
+from ..config.schema import Config
+from ..display.text import readable
+from ..errors import GraphError, InputError, Interrupted, MinidlWarning, TrainingError
+from ..runs.atomic import write_atomically
+from ..runs.environment import environment, identify, physical_memory
+from ..runs.folder import Run
+from ..runs.lock import Lock
+from ..runs.metrics import MetricsLog
+from ..training.build import build, make_dataset
+from ..training.checkpoint import Checkpoint
+from ..training.compiled import CompiledStep, compile_ahead, compiled_step
+from ..training.exactness import single_thread, warn_of_inexact_products
+from ..training.round import Round
+from ..training.trainer import EpochRecord
+from .checkpoints import Begun, Checkpoints
+from .chunks import Failure
+from .contrast import Side, contrast
+from .plan import plan
+from .results import import_drawing, write_results
+from .workers import Workers
+
+# What draws these comes last: where they are, all is complete.
+LAST_FIGURE, LAST_FIGURE_OF_VARIANTS = "curves.png", "variants.png"
+
+
+class Job(Protocol):
+    """Training that has its run folder already, and happens while `records` is iterated.
+
+    Attributes:
+        run: the run folder.
+        epochs: how many epochs there are to train, those of all rounds added up.
+        done: how many of them were trained before.
+        doing: what is being trained, in a few words.
+        is_done: whether the run had finished before, so that there is nothing to do.
+    """
+
+    run: Run
+    epochs: int
+    done: int
+    doing: str
+    is_done: bool
+
+    def records(self) -> Generator[EpochRecord, None, None]:
+        """Train, yield the record of every epoch of every stack, and write the results into the run folder.
+
+        Raises:
+            InputError: another process trains the run.
+            TrainingError: no round finished (the folder is complete all the same), workers cannot be started, or the
+                folder can no longer be written.
+            Interrupted: a signal came; the folder has what is needed to go on.
+        """
+
+
+class Planned:
+    """A config that has been checked, and divided into stacks.
+
+    Args:
+        config: what to train.
+        workers: the number of processes; by default what pays.
+        chunk: the number of rounds in a stack; by default what is fast together and fits in memory.
+        begun: the stacks that were begun before.
+
+    Attributes:
+        task: the objects that the config describes.
+        data: what identifies the data files, as `identify` returns it.
+        step: the compiled step, or who takes the steps instead of it.
+        plan: the stacks, and how many processes train them.
+
+    Raises:
+        InputError: the config's parts do not fit together, or memory is too small.
+    """
+
+    def __init__(self, config: Config, workers: int | None, chunk: int | None, begun: Sequence[Begun] = ()):
+        dataset = make_dataset(config)
+        # Before anything is read: a file that changes in between is then found to have changed.
+        self.data = identify(dataset.files())
+        self.config, self.task, self.begun = config, build(config, dataset), list(begun)
+        self.step = compiled_step(config, self.task.dataset)
+        stacks = [each.seeds for each in begun]
+        self.plan = plan(self.task, workers, chunk, is_compiled=isinstance(self.step, CompiledStep), begun=stacks)
+        self._check_memory()
+        self.task.fit(config.seeds)  # what cannot be fitted is found before anything is trained
+        self._check_shapes()
+        self._warn_of_lone_batch()
+
+    def files(self) -> dict[str, str]:
+        """Return the first files of the run folder."""
+        columns = {"columns.json": as_json(self.task.dataset.columns.as_dict())}
+        return first_files(self.config, self.plan.workers, str(self.step), self.data) | columns
+
+    def _check_memory(self) -> None:
+        config, training = self.config, self.plan.memory(self.task).total
+        log = MetricsLog.memory(len(config.seeds), len(config.training.logged_epochs()), len(self.task.metrics))
+        if training + log > physical_memory():
+            raise InputError(
+                f"{config.name}: this would take about {readable(training + log)} of memory, {readable(log)} of "
+                f"it for the metrics of all epochs, but this machine has {readable(physical_memory())}; use fewer "
+                "workers, a smaller chunk or model, or a larger training.log_every"
+            )
+
+    @single_thread()
+    def _check_shapes(self) -> None:
+        try:
+            self.task.network.allocate(1, self.task.dtype)
+        except GraphError as error:
+            raise self.config.error(error.place, str(error)) from error
+
+    def _warn_of_lone_batch(self) -> None:
+        batch_size, samples = self.config.training.batch_size, self.task.sizes["train"]
+        if batch_size > samples:
+            problem = f"training.batch_size is {batch_size}, but there are {samples} samples: an epoch is one batch"
+            warnings.warn(problem, MinidlWarning, stacklevel=2)
+
+
+def first_files(config: Config, workers: int, steps: str, data: Mapping[str, Any]) -> dict[str, str]:
+    """Return the contents of a run folder's first files by name, as far as every run has them."""
+    found = environment(__version__, "cpu", workers) | {"steps": steps, "data": data}
+    return {"config.yaml": to_yaml(config.resolved()), "environment.json": as_json(found)}
+
+
+def as_json(content: Any) -> str:
+    """Return the text of a JSON file (which may not hold NaN)."""
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
+
+
+class RoundsJob:
+    """The training of all rounds of a config into one run folder.
+
+    Args:
+        planned: what to train.
+        run: the run folder.
+        lock: its lock, if this process holds it already.
+        is_done: whether the run had finished before, so that there is nothing to do.
+
+    Attributes:
+        none_finished: whether all rounds diverged or failed; known at the end.
+    """
+
+    def __init__(self, planned: Planned, run: Run, lock: Lock | None = None, *, is_done: bool = False):
+        self.planned, self.run, self._lock, self.is_done = planned, run, lock, is_done
+        config = planned.config
+        rounds = len(config.seeds)
+        self.epochs = rounds * config.training.epochs
+        self.done = sum(each.done(config.training.epochs) for each in planned.begun)
+        self.doing = f"{rounds} round{'s' * (rounds > 1)}"
+        self.none_finished = False
+
+    def records(self) -> Generator[EpochRecord, None, None]:
+        """Do what `Job.records` says."""
+        with Workers() as workers:
+            yield from self.train(workers, is_last=True)
+        if self.none_finished:
+            raise _failure(self.run, "every round diverged; try a smaller learning rate", [self])
+
+    def train(self, workers: Workers, is_last: bool) -> Generator[EpochRecord, None, None]:
+        """Do what `records` does, but do not complain where no round finished; the last dismisses the workers."""
+        with self._lock or Lock(self.run.path):
+            if not self.is_done:
+                yield from self._train(workers, is_last)
+        self.none_finished = all(status != "finished" for _, status in self.run.rounds())
+
+    def _train(self, workers: Workers, is_last: bool) -> Generator[EpochRecord, None, None]:
+        planned, run = self.planned, self.run
+        task, options = planned.task, planned.config.training
+        warn_of_inexact_products(task.dtype)
+        workers.start(planned.plan)
+        # While the workers start, this process has time to compile; while they train, to import what draws.
+        config = self._settled()
+        if planned.plan.workers > 1:
+            Thread(target=import_drawing, daemon=True).start()
+        workers.wait()
+        started = perf_counter() - sum(each.seconds for each in planned.begun) / planned.plan.workers
+        checkpoints, rounds, failures = Checkpoints(run), dict[int, Round](), list[Failure]()
+        try:
+            with (
+                Interrupted.deferred(),
+                MetricsLog(run.metrics_path, config.seeds, options.logged_epochs(), task.metrics) as log,
+            ):
+                self._check_log(log, checkpoints)
+                for event in workers.train(config, planned.plan, task.dataset, checkpoints.read):
+                    match event:
+                        case EpochRecord():
+                            if options.is_logged(event.epoch):
+                                log.write(event.epoch, event.seeds, event.lr, event.metrics, event.seconds)
+                            yield event
+                        case Checkpoint():
+                            # What a checkpoint goes on from has to be in the log for good.
+                            log.sync()
+                            checkpoints.write(event)
+                        case Round():
+                            rounds[event.seed] = event
+                        case Failure():
+                            failures.append(event)
+            if is_last:
+                workers.dismiss()
+            rounds |= {seed: self._failed(seed) for failure in failures for seed in failure.seeds}
+            ordered = [rounds[seed] for seed in config.seeds]
+            write_results(run, task, ordered, log, perf_counter() - started, failures)
+        except OSError as error:
+            raise TrainingError(f"{run.path}: cannot be written: {error.strerror or error}") from error
+
+    def _check_log(self, log: MetricsLog, checkpoints: Checkpoints) -> None:
+        """Drop the checkpoints of rounds whose rows are not all there: only rounds that start over have them all."""
+        for begun in self.planned.begun:
+            if not all(log.has(seed, last) for seed, last in begun.last_epochs.items()):
+                checkpoints.drop(begun, f"{self.run.metrics_path.name} lacks epochs before it")
+
+    def _failed(self, seed: int) -> Round:
+        """Return a round that failed."""
+        task = self.planned.task
+        dtype = np.dtype(self.planned.config.training.dtype)
+        weights = {name: np.full(shape, np.nan, dtype) for name, shape in task.network.state_shapes().items()}
+        best = weights if "validation" in task.sizes else None
+        return Round(seed, "failed", epochs=0, weights=weights, best=best)
+
+    def _settled(self) -> Config:
+        """Return the config with it settled who takes the steps: one and the same for all rounds."""
+        config, step = self.planned.config, self.planned.step
+        steps = compile_ahead(config, step)
+        if steps != str(step):
+            warnings.warn(f"the steps could not be compiled; they are those of {steps}", MinidlWarning, stacklevel=2)
+            self.run.write_json("environment.json", self.run.environment() | {"steps": steps})
+        elif isinstance(step, CompiledStep):
+            return config
+        options = config.training.model_copy(update={"compiled": "never"})
+        return config.model_copy(update={"training": options})
+
+
+class VariantsJob:
+    """The training of the variants of a config, one after the other, and what compares them.
+
+    Args:
+        run: the run folder.
+        jobs: the training of each variant, by its label.
+        lock: the run's lock, if this process holds it already.
+        is_done: whether the run had finished before, so that there is nothing to do.
+    """
+
+    def __init__(self, run: Run, jobs: dict[str, RoundsJob], lock: Lock | None = None, *, is_done: bool = False):
+        self.run, self._jobs, self._lock, self.is_done = run, jobs, lock, is_done
+        self.epochs = sum(job.epochs for job in jobs.values())
+        self.done = sum(job.done for job in jobs.values())
+        self.doing = next(iter(jobs))
+
+    def records(self) -> Generator[EpochRecord, None, None]:
+        """Do what `Job.records` says."""
+        with self._lock or Lock(self.run.path):
+            yield from self._train()
+        if all(job.none_finished for job in self._jobs.values()):
+            raise _failure(self.run, "every round of every variant diverged", self._jobs.values())
+
+    def _train(self) -> Generator[EpochRecord, None, None]:
+        with Workers() as workers:
+            for place, (label, job) in enumerate(self._jobs.items(), start=1):
+                self.doing = label
+                yield from job.train(workers, is_last=place == len(self._jobs))
+        if self.is_done:
+            return
+        # Drawing takes half a second to import: not before it is needed.
+        from .contrast_results import write_variants
+
+        try:
+            sides = [Side.of(label, job.run) for label, job in self._jobs.items()]
+            write_variants(self.run, sides, contrast(sides))
+        except OSError as error:
+            raise TrainingError(f"{self.run.path}: cannot be written: {error.strerror or error}") from error
+
+
+def _failure(run: Run, divergence: str, jobs: Iterable[RoundsJob]) -> TrainingError:
+    """Return the error of a run without a round that finished."""
+    statuses = {status for job in jobs for _, status in job.run.rounds()}
+    problem = divergence if statuses == {"diverged"} else "no round finished"
+    return TrainingError(f"{problem} ({run.path} has the records)")
+
+
+def settle(run: Run, config: Config) -> None:
+    """Make a run folder that of an unfinished run of a config.
+
+    Raises:
+        OSError: it cannot be written; the run is as it was.
+    """
+    made = run.config_path.stat()
+    text = to_yaml(config.resolved())
+    if text != run.config_path.read_text(encoding="utf-8"):
+        write_atomically(run.config_path, text)
+        os.utime(run.config_path, ns=(made.st_atime_ns, made.st_mtime_ns))  # which tells when the run was made
+    for name in ("summary.json", LAST_FIGURE, LAST_FIGURE_OF_VARIANTS):
+        (run.path / name).unlink(missing_ok=True)

@@ -1,0 +1,183 @@
+"""Going on with a run that was stopped, or that is to be trained for longer."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..config.schema import Config
+from ..errors import InputError, MinidlWarning
+from ..runs.environment import environment
+from ..runs.folder import Run
+from ..runs.lock import Lock
+from ..training.build import Task, build, check_data_files, load_config, variants
+from ..training.compiled import CompiledStep, is_compiled
+from .checkpoints import Begun, Checkpoints
+from .job import LAST_FIGURE, LAST_FIGURE_OF_VARIANTS, Job, Planned, RoundsJob, VariantsJob, settle
+
+# What may be other than before. All else has decided the numbers that are there already.
+CHANGEABLE = ("training.epochs", "training.checkpoint_every", "sweep.rounds", "sweep.target")
+
+
+def resume(
+    run: Run | str | Path, settings: Sequence[str] = (), *, workers: int | None = None, chunk: int | None = None
+) -> Run:
+    """Go on with a run that was stopped, and return it. What comes out is what would have without the stop.
+
+    Args:
+        run: the run, or its folder.
+        settings: what is to be other than before, such as `"training.epochs=2000"`.
+        workers: the number of processes; by default the number of cores, or one for a short training.
+        chunk: the number of rounds in a stack that was not begun yet; by default what is fast together.
+
+    Raises:
+        InputError: the folder is no run, or is damaged; another process trains it; or a setting cannot be changed.
+        TrainingError: no round finished, or the folder can no longer be written.
+    """
+    job = start_again(run if isinstance(run, Run) else Run.find(str(run)), settings, workers, chunk)
+    for _ in job.records():
+        pass
+    return job.run
+
+
+def start_again(run: Run, settings: Sequence[str] = (), workers: int | None = None, chunk: int | None = None) -> Job:
+    """Check everything that can be checked beforehand, and return the job of going on with a run.
+
+    A job of a run that has finished has no epochs to train, and changes nothing.
+
+    The arguments and errors are those of `resume`.
+    """
+    lock = Lock(run.path)
+    try:
+        return _job(run, lock, settings, workers, chunk)
+    except BaseException:
+        lock.close()
+        raise
+
+
+def _job(run: Run, lock: Lock, settings: Sequence[str], workers: int | None, chunk: int | None) -> Job:
+    run.refuse_links()
+    config, before = load_config(run.config_path, settings), load_config(run.config_path)
+    _refuse_changes(before.resolved(), config.resolved())
+    run.sweep_temporaries()
+    if not config.sweep.vary:
+        job = _rounds_job(run, config, workers, chunk, lock)
+        if not job.is_done:
+            _settle(run, config, job.planned.step)
+        return job
+    found = variants(config)
+    jobs = {each.label: _rounds_job(run.variant(each.folder), each.config, workers, chunk) for each in found}
+    is_done = all(job.is_done for job in jobs.values()) and _is_complete(run, LAST_FIGURE_OF_VARIANTS)
+    if not is_done:
+        _settle(run, config)
+        for job in jobs.values():
+            if not job.is_done:
+                _settle(job.run, job.planned.config, job.planned.step)
+    return VariantsJob(run, jobs, lock, is_done=is_done)
+
+
+def _rounds_job(
+    run: Run, config: Config, workers: int | None, chunk: int | None, lock: Lock | None = None
+) -> RoundsJob:
+    """Check a run of rounds, and return the job of going on with it. Nothing is changed."""
+    check_data_files(run, config)
+    before, found = load_config(run.config_path), run.environment()
+    begun = Checkpoints(run).begun(config.seeds)
+    _refuse_epochs(build(config), before, begun)
+    planned = Planned(config, workers, chunk, begun)
+    is_done = _is_complete(run, LAST_FIGURE) and config == before and _has_all(planned)
+    if not is_done and any(each.epoch for each in begun):
+        steps = str(found.get("steps"))
+        if isinstance(planned.step, CompiledStep) and not is_compiled(steps):
+            planned.step = steps  # as it was, though they could be compiled now
+        _warn_of_change(run, found, str(planned.step))
+    return RoundsJob(planned, run, lock, is_done=is_done)
+
+
+def _refuse_changes(before: dict[str, Any], after: dict[str, Any]) -> None:
+    problems = []
+    for key in _differences(before, after, ()):
+        dotted = ".".join(map(str, key))
+        if not any(f"{dotted}.".startswith(f"{name}.") for name in CHANGEABLE):
+            advice = "the numbers that are there depend on it; start another run from this one's config.yaml"
+            problems.append(f"{dotted}: cannot be changed on resume: {advice}")
+    if not problems and after["sweep"]["rounds"] < before["sweep"]["rounds"]:
+        problems.append(f"sweep.rounds: cannot be less than the {before['sweep']['rounds']} rounds that there are")
+    if problems:
+        raise InputError(problems)
+
+
+def _differences(before: Any, after: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    """Yield the paths of what differs."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in dict.fromkeys([*before, *after]):
+            yield from _differences(before.get(key), after.get(key), (*path, key))
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for place, pair in enumerate(zip(before, after, strict=True)):
+            yield from _differences(*pair, (*path, place))
+    elif before != after:
+        yield path
+
+
+def _refuse_epochs(task: Task, before: Config, begun: Sequence[Begun]) -> None:
+    """Refuse another number of epochs where those that were trained would have gone otherwise with it."""
+    options, epochs = task.config.training, task.config.training.epochs
+    planned, trained = before.training.epochs, max((each.epoch for each in begun), default=0)
+    if epochs == planned:
+        return
+    if epochs < trained:
+        problem = f"cannot be less than the {trained} that were trained already"
+        raise task.config.error(("training", "epochs"), problem)
+    if _rates(task, planned, trained) != _rates(task, epochs, trained):
+        problem = (
+            f"cannot be changed on resume: the learning rates of the schedule {options.schedule.name} depend on it"
+        )
+        raise task.config.error(("training", "epochs"), problem)
+    if "validation" in task.sizes and trained == planned and trained % options.log_every:
+        problem = f"cannot be changed on resume: epoch {trained} was only validated because it was the last"
+        raise task.config.error(("training", "epochs"), problem)
+
+
+def _rates(task: Task, epochs: int, trained: int) -> list[float]:
+    return [task.schedule.rate(task.optimizer.lr, epoch, epochs) for epoch in range(trained)]
+
+
+def _is_complete(run: Run, last_figure: str) -> bool:
+    return run.is_finished and (run.path / last_figure).exists()
+
+
+def _has_all(planned: Planned) -> bool:
+    """Tell whether all rounds have come to their end; those of which nothing is saved but the results, too."""
+    epochs, seeds = planned.config.training.epochs, [seed for each in planned.begun for seed in each.seeds]
+    done = sum(each.done(epochs) for each in planned.begun)
+    return not seeds or (len(seeds) == len(planned.config.seeds) and done == len(seeds) * epochs)
+
+
+def _warn_of_change(run: Run, found: dict[str, Any], steps: str) -> None:
+    """Say if the rounds go on in another way than they began: their last digits will tell."""
+    now = environment(__version__, "cpu", 1)
+    known = {
+        "minidl": found.get("minidl"),
+        "torch": found.get("packages", {}).get("torch"),
+        "steps": found.get("steps"),
+    }
+    here = {"minidl": now["minidl"], "torch": now["packages"]["torch"], "steps": steps}
+    changed = [f"{name} was {known[name]}, and is {here[name]}" for name in here if known[name] != here[name]]
+    if changed:
+        problem = f"{run.path}: {'; '.join(changed)}: the last digits may differ from those without the stop"
+        warnings.warn(problem, MinidlWarning, stacklevel=2)
+
+
+def _settle(run: Run, config: Config, step: CompiledStep | str | None = None) -> None:
+    """Make a run folder that of an unfinished run of a config."""
+    try:
+        found = run.environment()
+        if step is not None:
+            found["steps"] = str(step)
+        now = environment(__version__, "cpu", 1)
+        resumed = [*found.get("resumed", []), {key: now[key] for key in ("minidl", "packages", "command", "platform")}]
+        run.write_json("environment.json", found | {"resumed": resumed})
+        settle(run, config)
+    except OSError as error:
+        raise InputError(f"{run.path}: cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,122 @@
+"""A command that is stopped by a signal makes a checkpoint, says how to go on, and leaves no process behind."""
+
+import random
+import re
+import signal
+import time
+from functools import partial
+
+import pytest
+
+from tests.faults.cases import CASES, ENDLESS
+from tests.faults.comparing import assert_same_results
+from tests.faults.processes import in_a_shell
+from tests.faults.training import Training
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+IN_THIS_PROCESS, IN_WORKERS = ("--workers", "1"), ("--workers", "2", "--chunk", "1")
+# Workers should be gone within two seconds, and the command with them; a busy machine may take longer.
+SOON = 5.0
+
+
+def ignore(*numbers):
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def assert_stopped(process, number, training):
+    """Check how a command ends on a signal that has just come, and return the command that it names to go on."""
+    assert process.wait(SOON) == 128 + number, process.err
+    process.wait_until_all_are_gone(SOON)
+    assert "Traceback" not in process.err
+    *_, how, why = process.err.splitlines()
+    assert why == f"stopped by {number.name}"
+    run = training.run
+    assert how == f"to go on: minidl sweep --resume {run.parent.name}/{run.name}"
+    assert list((run / "checkpoint").glob("*.checkpoint"))
+    assert not (run / "summary.json").exists()
+    return how.removeprefix("to go on: ")
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_stops(processes, number):
+    """Also where it is a shell's background job, which ignores SIGINT, and where an impatient user presses twice."""
+    training = Training(processes, ENDLESS, "runs")
+    process = training.go_on(*IN_THIS_PROCESS, prepare=partial(ignore, signal.SIGINT))
+    process.wait_until(training.has_grown(10))
+    process.signal_group(number)
+    process.signal_group(number)
+    assert_stopped(process, number, training)
+
+
+def test_workers_stop_too(processes):
+    variants = "sweep.vary={optimizer: [{sgd: 0.1}, {adam: 0.01}]}"
+    training = Training(processes, ENDLESS.but(variants), "runs")
+    process = training.go_on(*IN_WORKERS)
+    process.wait_until(training.has_grown(100))
+    assert len(process.workers()) == 2
+    process.signal_group(signal.SIGINT)
+    assert process.wait(SOON) == 128 + signal.SIGINT, process.err
+    process.wait_until_all_are_gone(SOON)
+
+
+def test_command_that_is_printed_goes_on_in_a_shell(processes):
+    training = Training(processes, ENDLESS, "runs")
+    process = training.go_on(*IN_THIS_PROCESS)
+    process.wait_until(training.has_grown(100))
+    process.signal(signal.SIGTERM)
+    shown = assert_stopped(process, signal.SIGTERM, training)
+    again = processes.start(program=in_a_shell(shown))
+    again.wait_until(training.has_grown(100))
+    again.signal(signal.SIGINT)
+    assert_stopped(again, signal.SIGINT, training)
+
+
+def test_hangup_that_is_ignored_stays_so(processes):
+    """As `nohup` does it."""
+    training = Training(processes, ENDLESS, "runs")
+    process = training.go_on(*IN_THIS_PROCESS, prepare=partial(ignore, signal.SIGHUP))
+    process.wait_until(training.has_grown(10))
+    process.signal(signal.SIGHUP)
+    process.wait_until(training.has_grown(1000))
+    process.signal(signal.SIGTERM)
+    assert_stopped(process, signal.SIGTERM, training)
+
+
+def test_stopped_before_there_is_a_run(processes):
+    training = Training(processes, ENDLESS, "runs")
+    process = training.go_on(is_forked=False)
+    time.sleep(0.5)
+    process.signal_group(signal.SIGTERM)
+    assert process.wait(SOON) in (-signal.SIGTERM, 128 + signal.SIGTERM), process.err
+    assert "Traceback" not in process.err
+    assert not training.is_begun
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["rmsprop, piecewise", "batch_norm, early stopping", "PyTorch", "variants"])
+def test_stopped_at_random_moments(processes, name):
+    moments = random.Random(name)
+    began = time.monotonic()
+    undisturbed = Training(processes, CASES[name], "undisturbed").finish(*IN_THIS_PROCESS, is_forked=False)
+    longest = time.monotonic() - began
+    training = Training(processes, CASES[name], "disturbed")
+    stopped = 0
+    for _ in range(10):
+        number, way = moments.choice(SIGNALS), moments.choice([IN_THIS_PROCESS, IN_WORKERS])
+        process = training.go_on(*way, is_forked=False)
+        time.sleep(moments.uniform(0, longest))
+        for _ in range(moments.choice([1, 2])):
+            process.signal_group(number)
+            time.sleep(moments.uniform(0, 0.1))
+        # Before Python has started, a signal does what it does to any program.
+        assert process.wait(SOON) in (0, 128 + number, -number), process.err
+        process.wait_until_all_are_gone(SOON)
+        assert "Traceback" not in process.err
+        # Once there is a folder, the command that goes on is there, too.
+        if process.wait() > 0 and training.is_begun:
+            stopped += 1
+            assert re.search(r"^to go on: minidl sweep --resume ", process.err, re.MULTILINE), process.err
+        training.assert_whole()
+    assert stopped
+    assert_same_results(training.finish(*IN_THIS_PROCESS), undisturbed)

@@ -1,0 +1,371 @@
+"""A run that was stopped and resumed is the run that was never stopped."""
+
+import os
+from contextlib import closing
+
+import pytest
+
+from minidl_cli import resume, sweep
+from minidl_cli.errors import InputError, MinidlWarning, TrainingError
+from minidl_cli.runs.folder import Run
+from minidl_cli.runs.lock import Lock, is_locked
+from minidl_cli.sweeps import workers
+from minidl_cli.sweeps.resume import start_again
+from minidl_cli.sweeps.sweep import start
+from minidl_cli.training import checkpoint
+from tests.sweeps.contents import results
+from tests.training.rounds import STOPPING
+
+pytestmark = pytest.mark.usefixtures("no_figures")
+
+ROUNDS = ("sweep.rounds=5", "training.epochs=6", "training.checkpoint_every=0.0001")
+VALIDATED = ("training.validation=0.2",)
+DIVERGING = ("model=[linear: 7, linear: 5, linear: 2]", "optimizer.sgd.lr=0.84")
+
+
+@pytest.fixture(autouse=True)
+def _checkpoints_at_every_epoch(monkeypatch):
+    monkeypatch.setattr(checkpoint, "SHARE", 0)
+
+
+def stop_after(job, records):
+    """Do a job until so many records have come, and return its run."""
+    with closing(job.records()) as events:
+        for _, _ in zip(range(records), events, strict=False):
+            pass
+    assert not is_locked(job.run.path)
+    assert not job.run.is_finished
+    return job.run
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        (),
+        VALIDATED,
+        ("training.log_every=4",),
+        ("training.compiled=never",),
+        ("framework=torch",),
+        ("data_seed=round",),
+        DIVERGING,
+        (*STOPPING, "sweep.rounds=11"),
+    ],
+    ids=str,
+)
+def test_at_any_epoch(small_config, tmp_path, settings):
+    config = small_config(*ROUNDS, *settings)
+    expected = results(sweep(config, runs_dir=tmp_path, workers=1, chunk=3))
+    for records in (1, 2, 5, 7, 11):
+        run = stop_after(start(config, tmp_path, workers=1, chunk=3), records)
+        assert results(resume(run, workers=1)) == expected
+
+
+def test_again_and_again(small_config, tmp_path):
+    config = small_config(*ROUNDS)
+    run = stop_after(start(config, tmp_path, workers=1, chunk=2), 2)
+    for _ in range(8):
+        stop_after(start_again(run, workers=1, chunk=2), 1)
+    assert results(resume(run, workers=1)) == results(sweep(config, runs_dir=tmp_path, workers=1))
+
+
+def test_other_workers_and_chunks(small_config, tmp_path):
+    config = small_config(*ROUNDS)
+    run = stop_after(start(config, tmp_path, workers=1, chunk=2), 4)
+    assert results(resume(run, workers=2, chunk=1)) == results(sweep(config, runs_dir=tmp_path, workers=1))
+
+
+def test_seconds_go_on(small_config, tmp_path):
+    run = stop_after(start(small_config("training.epochs=30", *ROUNDS[2:]), tmp_path), 20)
+    seconds = resume(run).curves(30).values["seconds"][0]
+    assert (seconds[1:] > seconds[:-1]).all()
+
+
+class TestVariants:
+    CONFIG = (*ROUNDS, "sweep.rounds=2", "sweep.vary={training.batch_size: [10, 20, 30]}")
+
+    @pytest.mark.parametrize("records", [1, 3, 8, 17])
+    def test_at_any_epoch(self, small_config, tmp_path, records):
+        config = small_config(*self.CONFIG)
+        expected = sweep(config, runs_dir=tmp_path, workers=1, chunk=1)
+        run = stop_after(start(config, tmp_path, workers=1, chunk=1), records)
+        resume(run)
+        for (label, one), (same, other) in zip(run.variants(), expected.variants(), strict=True):
+            assert label == same
+            assert results(one) == results(other)
+        assert {key: value for key, value in run.summary().items() if "seconds" not in key}.keys()
+
+    def test_more_epochs(self, small_config, tmp_path):
+        run = sweep(small_config(*self.CONFIG), runs_dir=tmp_path, workers=1)
+        expected = sweep(small_config(*self.CONFIG, "training.epochs=8"), runs_dir=tmp_path, workers=1)
+        resume(run, ["training.epochs=8"])
+        for (_, one), (_, other) in zip(run.variants(), expected.variants(), strict=True):
+            assert results(one) == results(other)
+        assert run.config_path.read_text() == expected.config_path.read_text()
+
+
+class TestMoreEpochs:
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            (),
+            ("training.schedule={exponential: 0.9}",),
+            ("training.schedule={step: {step_size: 2, gamma: 0.5}}",),
+            ("training.schedule={piecewise: {rates: {0: 0.1, 4: 0.01, 8: 0.001}}}",),
+            ("optimizer={adam: 0.01}",),
+            ("framework=torch", "optimizer={adam: 0.01}"),
+            VALIDATED,
+            ("training.log_every=4",),
+            (*STOPPING, "training.epochs=6"),
+        ],
+        ids=str,
+    )
+    def test_are_those_of_a_run_that_had_them(self, small_config, tmp_path, settings):
+        run = sweep(small_config(*ROUNDS, *settings), runs_dir=tmp_path, workers=1, chunk=2)
+        expected = sweep(small_config(*ROUNDS, *settings, "training.epochs=9"), runs_dir=tmp_path, workers=1)
+        made = run.made_at
+        assert results(resume(run, ["training.epochs=9"], workers=1)) == results(expected)
+        assert run.made_at == made
+
+    def test_of_a_run_that_was_stopped(self, small_config, tmp_path):
+        run = stop_after(start(small_config(*ROUNDS), tmp_path, workers=1), 3)
+        expected = sweep(small_config(*ROUNDS, "training.epochs=5"), runs_dir=tmp_path, workers=1)
+        assert results(resume(run, ["training.epochs=5"], workers=1)) == results(expected)
+
+    def test_from_none(self, small_config, tmp_path):
+        run = sweep(small_config(*ROUNDS, "training.epochs=0"), runs_dir=tmp_path)
+        expected = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1)
+        assert results(resume(run, ["training.epochs=6"], workers=1)) == results(expected)
+
+    def test_more_rounds(self, small_config, tmp_path):
+        run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1, chunk=2)
+        expected = sweep(small_config(*ROUNDS, "sweep.rounds=8"), runs_dir=tmp_path, workers=1)
+        assert results(resume(run, ["sweep.rounds=8"], workers=1)) == results(expected)
+
+    def test_without_a_checkpoint_all_is_trained_again(self, small_config, tmp_path):
+        run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1)
+        (run.path / "checkpoint/0.checkpoint").unlink()
+        expected = sweep(small_config(*ROUNDS, "training.epochs=9"), runs_dir=tmp_path, workers=1)
+        assert results(resume(run, ["training.epochs=9"], workers=1)) == results(expected)
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("settings", "change", "problem"),
+        [
+            ((), "training.batch_size=5", "training.batch_size: cannot be changed on resume"),
+            ((), "name=b", "name: cannot be changed on resume"),
+            ((), "seed=1", "seed: cannot be changed on resume"),
+            ((), "sweep.rounds=4", "sweep.rounds: cannot be less than the 5 rounds that there are"),
+            ((), "sweep.vary={seed: [1, 2]}", "sweep.vary.seed: cannot be changed on resume"),
+            ((), "model.0.linear=8", "model.0.linear.out_features: cannot be changed on resume"),
+            ((), "training.epochs=5", "training.epochs: cannot be less than the 6 that were trained already"),
+            (("training.schedule=cosine",), "training.epochs=9", "the learning rates of the schedule cosine depend on"),
+            ((*VALIDATED, "training.log_every=4"), "training.epochs=9", "epoch 6 was only validated because it was"),
+        ],
+    )
+    def test_one_line_and_nothing_changes(self, small_config, tmp_path, settings, change, problem):
+        run = sweep(small_config(*ROUNDS, *settings), runs_dir=tmp_path, workers=1)
+        before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+        with pytest.raises(InputError) as caught:
+            resume(run, [change])
+        assert problem in str(caught.value)
+        assert len(caught.value.problems) == 1
+        assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+        assert not is_locked(run.path)
+
+    def test_all_at_once(self, small_config, tmp_path):
+        run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1)
+        with pytest.raises(InputError) as caught:
+            resume(run, ["training.batch_size=5", "optimizer.sgd.lr=0.2", "training.epochs=9"])
+        assert [problem.split(":")[0] for problem in caught.value.problems] == [
+            "optimizer.sgd.lr",
+            "training.batch_size",
+        ]
+
+    def test_a_run_that_is_being_trained(self, small_config, tmp_path):
+        run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1)
+        with Lock(run.path), pytest.raises(InputError, match=f"^{run.path}: is being trained by another process$"):
+            resume(run)
+
+    def test_a_data_file_that_has_changed(self, tmp_path):
+        from minidl_cli import load_config
+
+        table = tmp_path / "t.csv"
+        table.write_text("a,kind\n" + "".join(f"{place**2},{'pq'[place % 2]}\n" for place in range(20)))
+        (tmp_path / "c.yaml").write_text(
+            "data: {table: {file: t.csv, target: kind}}\nmodel: [linear: 2]\nloss: cross_entropy\n"
+            "optimizer: {sgd: 0.1}\n"
+            "training: {epochs: 4, batch_size: 4, checkpoint_every: 0.0001}\n"
+        )
+        config = load_config(tmp_path / "c.yaml")
+        run = stop_after(start(config, tmp_path), 2)
+        kept = table.read_text()
+        table.write_text(kept.replace("9,q", "8,q"))
+        with pytest.raises(InputError, match=r"t\.csv: has changed since .* was trained on it"):
+            resume(run)
+        table.write_text(kept)
+        assert results(resume(run)) == results(sweep(config, runs_dir=tmp_path))
+
+
+class TestDamage:
+    @pytest.fixture
+    def stopped(self, small_config, tmp_path):
+        return stop_after(start(small_config(*ROUNDS), tmp_path, workers=1, chunk=3), 8)
+
+    @pytest.fixture
+    def expected(self, small_config, tmp_path):
+        return results(sweep(small_config(*ROUNDS), runs_dir=tmp_path / "expected", workers=1))
+
+    @pytest.mark.parametrize("end", [b"3,", b"3,2,0.1,0.2", b"\n", b"3,2,0.1,,,,,,\xc3"])
+    def test_torn_last_line(self, stopped, expected, end):
+        with stopped.metrics_path.open("ab") as file:
+            file.write(end.lstrip(b"\n"))
+        assert results(resume(stopped, workers=1)) == expected
+
+    @pytest.mark.parametrize("kept", [0, 1, 5, 10])
+    def test_lost_rows(self, stopped, expected, kept):
+        lines = stopped.metrics_path.read_text().splitlines(keepends=True)
+        stopped.metrics_path.write_text("".join(lines[:kept]))
+        with pytest.warns(MinidlWarning, match=r"metrics\.csv lacks epochs before it: its rounds are trained from the"):
+            resume(stopped, workers=1)
+        assert results(stopped) == expected
+
+    def test_lost_table(self, stopped, expected):
+        stopped.metrics_path.unlink()
+        with pytest.warns(MinidlWarning, match="lacks epochs"):
+            resume(stopped, workers=1)
+        assert results(stopped) == expected
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [("seed,epoch", "seed,epocs"), ("\n0,1,", "\n0,2,"), ("\n0,1,", "\nzero,1,"), ("\n0,1,", "\n\n0,1,")],
+    )
+    def test_damaged_table(self, stopped, old, new):
+        stopped.metrics_path.write_text(stopped.metrics_path.read_text().replace(old, new, 1))
+        with pytest.raises(InputError, match=r"metrics\.csv: cannot be read: .*; without this file, all rounds are"):
+            resume(stopped, workers=1)
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda content: b"",
+            lambda content: content[:-1],
+            lambda content: content + b"\0",
+            lambda content: bytes([content[0] ^ 1]) + content[1:],
+            lambda content: content[:500] + bytes([content[500] ^ 128]) + content[501:],
+            lambda content: content[:-1] + bytes([content[-1] ^ 4]),
+        ],
+    )
+    def test_damaged_checkpoint(self, stopped, expected, damage):
+        path = stopped.path / "checkpoint/0.checkpoint"
+        path.write_bytes(damage(path.read_bytes()))
+        with pytest.warns(
+            MinidlWarning, match=r"0\.checkpoint: cannot be used \(.*\): its rounds are trained from the"
+        ):
+            resume(stopped, workers=1)
+        assert results(stopped) == expected
+
+    def test_checkpoint_of_other_rounds(self, stopped, expected):
+        path = stopped.path / "checkpoint/3.checkpoint"
+        path.write_bytes((stopped.path / "checkpoint/0.checkpoint").read_bytes())
+        with pytest.warns(MinidlWarning, match=r"3\.checkpoint: cannot be used \(it is of other rounds\)"):
+            resume(stopped, workers=1)
+        assert results(stopped) == expected
+
+    def test_results_that_were_half_written(self, stopped, expected):
+        stopped.write_rounds([{"seed": 0}])
+        (stopped.path / "weights").mkdir()
+        (stopped.path / "weights/last.safetensors").write_bytes(b"half")
+        (stopped.path / ".summary.json.0123abcd.tmp").write_text("{")
+        assert results(resume(stopped, workers=1)) == expected
+        assert not list(stopped.path.rglob(".*"))
+
+    def test_links_are_not_written_through(self, stopped, tmp_path):
+        kept = tmp_path / "kept.csv"
+        stopped.metrics_path.rename(kept)
+        before = kept.read_bytes()
+        stopped.metrics_path.symlink_to(kept)
+        with pytest.raises(InputError, match=r"metrics\.csv: is a link"):
+            resume(stopped)
+        assert kept.read_bytes() == before
+
+
+class TestFinished:
+    def test_changes_nothing(self, small_config, tmp_path):
+        run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1)
+        (run.path / "curves.png").write_bytes(b"")  # which is drawn last
+        before = {path: path.stat() for path in run.path.rglob("*")}
+        job = start_again(run)
+        assert job.is_done
+        assert (job.done, list(job.records())) == (job.epochs, [])
+        assert {path: path.stat() for path in run.path.rglob("*")} == before
+
+    def test_without_its_last_figure_it_is_completed(self, small_config, tmp_path, monkeypatch):
+        run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1)
+        expected, drawn = results(run), []
+        monkeypatch.setattr("minidl_cli.sweeps.drawing.draw_figures", lambda run, *_: drawn.append(run))
+        assert results(resume(run)) == expected
+        assert drawn == [run]
+
+    def test_a_run_whose_rounds_all_diverged(self, small_config, tmp_path):
+        with pytest.raises(TrainingError, match="every round diverged"):
+            sweep(small_config(*DIVERGING, "seed=2"), runs_dir=tmp_path)
+        (run,) = Run.all(tmp_path)
+        (run.path / "curves.png").write_bytes(b"")
+        with pytest.raises(TrainingError, match="every round diverged"):
+            resume(run)
+
+
+class TestFailed:
+    def test_rounds_are_tried_again(self, small_config, tmp_path, monkeypatch):
+        config = small_config(*ROUNDS)
+        with monkeypatch.context() as patched:
+            patched.setattr(workers, "work", _die_at_the_last_rounds)
+            run = sweep(config, runs_dir=tmp_path, workers=2, chunk=1)
+        found = run.summary()["rounds"]
+        assert (found["finished"], found["failed"], found["failed_seeds"]) == (3, 2, [3, 4])
+        assert results(resume(run, workers=1)) == results(sweep(config, runs_dir=tmp_path, workers=1))
+
+    def test_the_others_are_as_ever(self, small_config, tmp_path, monkeypatch):
+        config = small_config(*ROUNDS)
+        expected = sweep(config, runs_dir=tmp_path, workers=1)
+        monkeypatch.setattr(workers, "work", _die_at_the_last_rounds)
+        run = sweep(config, runs_dir=tmp_path, workers=2, chunk=1)
+        assert run.round_rows()[:3] == expected.round_rows()[:3]
+        for name, values in expected.weights().items():
+            assert values[:3].equal(run.weights()[name][:3])
+            assert run.weights()[name][3:].isnan().all()
+
+
+def _die_at_the_last_rounds(connection):
+    """Be a worker that dies of the rounds 3 and 4."""
+    from minidl_cli.sweeps import chunks, worker
+
+    train_chunk = chunks.train_chunk
+
+    def train(config, chunk, *others):
+        if chunk[0] > 2:
+            os._exit(7)
+        return train_chunk(config, chunk, *others)
+
+    chunks.train_chunk = train
+    worker.work(connection)
+
+
+def test_steps_stay_as_they_were(small_config, tmp_path):
+    """What could not be compiled when the run began is not compiled when it goes on."""
+    config = small_config(*ROUNDS, "training.compiled=auto")
+    run = stop_after(start(small_config(*ROUNDS, "training.compiled=never"), tmp_path, workers=1), 3)
+    run.config_path.write_text(run.config_path.read_text().replace("compiled: never", "compiled: auto"))
+    expected = results(sweep(small_config(*ROUNDS, "training.compiled=never"), runs_dir=tmp_path, workers=1))
+    assert results(resume(run, workers=1))[:4] == expected[:4]
+    assert expected[0] != results(sweep(config, runs_dir=tmp_path, workers=1))[0]
+
+
+def test_other_versions_are_told(small_config, tmp_path):
+    run = stop_after(start(small_config(*ROUNDS), tmp_path, workers=1), 3)
+    found = run.environment()
+    run.write_json("environment.json", found | {"packages": found["packages"] | {"torch": "1.0"}})
+    with pytest.warns(MinidlWarning, match=r"torch was 1\.0, and is .*: the last digits may differ"):
+        resume(run, workers=1)
+    assert run.environment()["resumed"][0]["packages"] == found["packages"]
