@@ -70,6 +70,6 @@ def with_shortcuts(settings: tuple[str, ...], **values: int | str | None) -> tup
 
 def config_path(reference: str, runs_dir: Path) -> Path:
     """Return the config file that an argument means: a file itself, or that of a run."""
-    path = Path(reference)
-    is_run = path.is_dir() or reference == "latest" or (runs_dir / reference).is_dir()
-    return Run.find(reference, runs_dir).config_path if is_run and not path.is_file() else path
+    # Unlike `Path.is_dir`, these take a name that is too long for what is not there.
+    is_run = reference == "latest" or isdir(reference) or isdir(runs_dir / reference)
+    return Run.find(reference, runs_dir).config_path if is_run and not isfile(reference) else Path(reference)

@@ -185,8 +185,8 @@ def print_outline(outline: Mapping[str, Any]) -> None:
         f"memory: about {readable(memory['total'])} for {rounds} round{'s' * (rounds > 1)}, in {memory['workers']} "
         f"process{'es' * (memory['workers'] > 1)} with stacks of {memory['rounds_per_stack']}"
     )
-    parts = ", ".join(f"{name} {readable(memory[name])}" for name in ("vectors", "activations", "samples"))
-    _console().print(f"        ({parts}; PyTorch itself takes about 0.3 GB for each process)")
+    parts = [f"{name} {readable(memory[name])}" for name in ("vectors", "activations", "samples", "checkpoint")]
+    _console().print(f"        ({', '.join(parts)};\n        PyTorch itself takes about 0.3 GB for each process)")
     if labels := outline["variants"]:
         _console().print(printable(f"variants: {len(labels)}, each with all rounds: {'; '.join(labels)}"))
 

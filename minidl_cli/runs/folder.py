@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..escaping import shown
+from ..metrics import metric
 from .atomic import is_temporary, sync_folder, write_atomically
 from .environment import physical_memory
 from .reading import check_inside, is_folder, read_inside, reason, walk
@@ -40,8 +41,9 @@ VARIANTS = "variants"
 # What is read of a run folder has at most so many bytes: of a table, for each row.
 MOST_JSON_BYTES = 32 << 20
 MOST_ROW_BYTES = 1 << 10
-# As many as `sweep.rounds` may ask for.
+# As many rounds as `sweep.rounds` may ask for, and more than any seed or number of epochs.
 MOST_ROUNDS = 1_000_000
+MOST_COUNTED = 10**18
 
 # What the id of a run ends with, and how a folder is called while the run is made or removed.
 ID_END = re.compile(r"-\d{8}-\d{6}-[0-9a-f]{4}$", re.ASCII)
@@ -72,14 +74,23 @@ class RoundRow:
 
     @classmethod
     def read(cls, row: Mapping[str, str]) -> "RoundRow":
-        """Return what a row of text says."""
+        """Return what a row of text says.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is none of a `rounds.csv`.
+        """
         others = {"seed", "status", "epochs", "best_epoch"}
         metrics = {name: float(cell) for name, cell in row.items() if name not in others and cell}
         if not all(map(math.isfinite, metrics.values())):
             raise ValueError("a metric is no finite number")
+        for name in metrics:
+            metric(name)
         if row["status"] == "finished" and len(metrics) < len(row.keys() - others):
             raise ValueError("a finished round lacks a metric")
-        return cls(int(row["seed"]), row["status"], int(row["epochs"]), metrics)
+        seed, epochs = int(row["seed"]), int(row["epochs"])
+        if not (0 <= seed < MOST_COUNTED and 0 <= epochs < MOST_COUNTED):
+            raise ValueError("a seed or a number of epochs is too small or too large")
+        return cls(seed, row["status"], epochs, metrics)
 
 
 @dataclass(frozen=True)
@@ -312,7 +323,7 @@ class Run:
 
     def _read_json(self, name: str) -> dict[str, Any]:
         try:
-            content = json.loads(self._read(name, MOST_JSON_BYTES), parse_constant=_refuse)
+            content = json.loads(self._read(name, MOST_JSON_BYTES), parse_float=_finite, parse_constant=_refuse)
         except (ValueError, RecursionError) as error:
             raise InputError(f"{self.path / name}: cannot be read: {shown(str(error), 200)}") from error
         if not isinstance(content, dict):
@@ -441,6 +452,13 @@ class Run:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large")
+    return number
 
 
 def new_id(name: str) -> str:

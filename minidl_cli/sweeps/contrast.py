@@ -1,5 +1,6 @@
 """Runs side by side: what differs in their configs, their statistics, and whether a difference is real."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -56,6 +57,8 @@ class Side:
         rows, summary = run.round_rows(), run.summary()
         try:
             seconds = float(summary["seconds"])
+            if not math.isfinite(seconds):
+                raise ValueError("a time is no number")
             failures = [_failure(each) for each in summary["rounds"].get("failures", [])]
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(f"{run.path / 'summary.json'}: is not a run's summary") from error

@@ -15,7 +15,7 @@ from .round import Round
 Arrays = Mapping[str, NDArray[Any]]
 
 # A checkpoint is not made before so many times what the last one took have passed.
-SHARE = 50
+SHARE = 100
 
 
 class _Stopped(StrictModel):
@@ -135,7 +135,7 @@ def _within(kind: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
 
 
 class Timetable:
-    """Says when the next checkpoint is due: every so many seconds, but so seldom that it takes under 2% of the time.
+    """Says when the next checkpoint is due: every so many seconds, but so seldom that they take about 1% of the time.
 
     Args:
         every: the seconds from one to the next.

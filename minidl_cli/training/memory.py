@@ -1,6 +1,6 @@
 """How much memory a stack of rounds takes."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import torch
 
@@ -19,19 +19,21 @@ class Memory:
         vectors: parameters, gradients and the optimizer's state.
         activations: what the layers keep and pass on, in training or evaluation, whichever is more.
         samples: inputs and targets, their order in an epoch, and the batches gathered from them.
+        checkpoint: a copy of what goes on with training, as it is, and once more as the content of a file.
     """
 
     vectors: int
     activations: int
     samples: int
+    checkpoint: int
 
     def __mul__(self, times: int) -> "Memory":
-        return Memory(self.vectors * times, self.activations * times, self.samples * times)
+        return Memory(*(times * value for value in astuple(self)))
 
     @property
     def total(self) -> int:
         """All together."""
-        return self.vectors + self.activations + self.samples
+        return sum(astuple(self))
 
 
 def estimate(task: Task, rounds: int) -> Memory:
@@ -47,12 +49,14 @@ def estimate(task: Task, rounds: int) -> Memory:
     # What is gathered at once, with its outputs and the noise of its samples.
     block = min(numbers * train, Samples.BLOCK_NUMBERS)
     gathered = rounds * (block + (block // numbers) * (network.widths[-1] + network.noise_features()))
+    gradients = 1 + (options.accumulate > 1)  # which no checkpoint has
     rows = drawn * total if task.dataset.is_shared else 0
     order = (rounds * train + rows) * torch.int64.itemsize
     return Memory(
         vectors=rounds * vector_bytes(task),
         activations=activations,
         samples=(shared + gathered) * size + order,
+        checkpoint=2 * rounds * (vector_bytes(task) - gradients * task.network.parameter_count() * size),
     )
 
 

@@ -285,7 +285,7 @@ class TestMetricsLog:
     def test_damaged_table_is_an_error(self, text, tmp_path):
         with pytest.raises((ValueError, IndexError)):
             read_metrics(text, {0}, 3)
-        run = Run.create(tmp_path, "a", FILES | {"rounds.csv": "seed,status,epochs,a\n0,finished,3,2\n"})
+        run = Run.create(tmp_path, "a", FILES | {"rounds.csv": "seed,status,epochs,test_mse\n0,finished,3,2\n"})
         run.metrics_path.write_text(text)
         with pytest.raises(InputError, match=r"metrics\.csv: cannot be read: "):
             run.curves(3)
@@ -316,6 +316,10 @@ class TestRounds:
             ["3,finished,7,5,inf,0.9"],
             ["3,finished,7,5,x,0.9"],
             ["3,finished,x,5,0.25,0.9"],
+            ["3,finished,-1,5,0.25,0.9"],
+            ["-3,finished,7,5,0.25,0.9"],
+            [f"{10**18},finished,7,5,0.25,0.9"],
+            [f"{'9' * 5000},finished,7,5,0.25,0.9"],
             ["3,done,7,5,0.25,0.9"],
             ["3,finished,7,5,0.25,0.9", "3,finished,7,5,0.25,0.9"],
         ],
@@ -324,6 +328,13 @@ class TestRounds:
     def test_damaged_rows(self, tmp_path, lines):
         with pytest.raises(InputError, match=r"rounds\.csv: "):
             self.read(tmp_path, *lines)
+
+    @pytest.mark.parametrize("column", ["a", "", "test_", "mse", "test_MSE", "x" * 100_000], ids=range(6))
+    def test_a_column_that_is_no_metric(self, tmp_path, column, monkeypatch):
+        monkeypatch.setattr(self, "HEADER", f"{self.HEADER},{column}", raising=False)
+        with pytest.raises(InputError, match=r"rounds\.csv: cannot be read: KeyError") as caught:
+            self.read(tmp_path, "3,finished,7,5,0.25,0.9,1")
+        assert len(str(caught.value)) < 500
 
 
 class TestVariants:

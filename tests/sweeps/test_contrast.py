@@ -221,6 +221,7 @@ class TestDamage:
             ("summary.json", None, "{}"),
             ("summary.json", None, "[]"),
             ("summary.json", '"seconds": ', '"seconds": "x", "x": '),
+            ("summary.json", '"seconds": ', '"seconds": "nan", "x": '),
             ("config.yaml", "loss:", "los:"),
             ("columns.json", None, "{}"),
             ("columns.json", "x2", "x1"),
