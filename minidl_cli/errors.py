@@ -96,7 +96,7 @@ class Interrupted(BaseException):
     @classmethod
     @contextmanager
     def deferred(cls) -> Iterator[None]:
-        """Within the context, a signal only raises where `check` is called; anywhere if that takes over a second."""
+        """Within the context, a signal only raises where `check` is called, or at the end; anywhere after a second."""
         cls._is_deferred = True
         try:
             yield
@@ -104,6 +104,7 @@ class Interrupted(BaseException):
             cls._is_deferred = False
             if cls._came is not None:
                 signal.setitimer(signal.ITIMER_REAL, 0)
+        cls.check()
 
     @classmethod
     def came(cls) -> bool:

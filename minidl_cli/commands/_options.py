@@ -1,6 +1,7 @@
 """Arguments and options that several verbs share."""
 
 import json
+from os.path import isdir, isfile
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import click
 from ..runs.folder import DEFAULT_RUNS_DIR, Run
 
 config_argument = click.argument("config", type=click.Path(path_type=Path))
-config_or_resume_argument = click.argument("config", metavar="CONFIG", type=click.Path(path_type=Path), required=False)
+config_or_resume_argument = click.argument(
+    "config", metavar="[CONFIG]", type=click.Path(path_type=Path), required=False
+)
 resume_option = click.option(
     "--resume", metavar="RUN", help="Instead of CONFIG: go on with a run that was stopped, or train one for longer."
 )

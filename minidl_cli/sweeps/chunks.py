@@ -32,7 +32,9 @@ class Failure:
 Event = EpochRecord | Checkpoint | Round | Failure
 
 
-def train_chunk(config: Config, chunk: Chunk, dataset: Dataset, saved: Checkpoint | None = None) -> Iterator[Event]:
+def train_chunk(
+    config: Config, chunk: Chunk, dataset: Dataset, timetable: Timetable, saved: Checkpoint | None = None
+) -> Iterator[Event]:
     """Train the rounds of a chunk as one stack, and yield their epoch records, checkpoints and, in the end, each round.
 
     The last checkpoint comes when all epochs are done; or, after a signal to stop, at the end of the epoch at hand, or
@@ -42,6 +44,7 @@ def train_chunk(config: Config, chunk: Chunk, dataset: Dataset, saved: Checkpoin
         config: what to train.
         chunk: the seeds.
         dataset: the config's.
+        timetable: when this process makes checkpoints.
         saved: what to go on from; None to start.
 
     Raises:
@@ -52,8 +55,8 @@ def train_chunk(config: Config, chunk: Chunk, dataset: Dataset, saved: Checkpoin
     trainer = _trainer(config, saved.stack if saved else chunk, dataset)
     if saved:
         trainer.restore(saved)
-    yield from _train(trainer, Timetable(config.training.checkpoint_every))
-    yield trainer.checkpoint()
+    yield from _train(trainer, timetable, config.training.checkpoint_every)
+    yield from _save(trainer, timetable)
     yield from trainer.rounds()
 
 
@@ -63,22 +66,28 @@ def _trainer(config: Config, stack: Sequence[int], dataset: Dataset) -> Trainer:
     return make_trainer(config, stack, dataset)
 
 
-def _train(trainer: Trainer, timetable: Timetable) -> Iterator[EpochRecord | Checkpoint]:
+def _train(trainer: Trainer, timetable: Timetable, every: float) -> Iterator[EpochRecord | Checkpoint]:
     """Yield all epoch records, and a checkpoint where one is due or a signal came."""
     kept, began = None, monotonic()
     try:
         for record in trainer.epochs():
-            kept, ended = None, monotonic()
+            kept, is_long = None, monotonic() - began > GRACE_SECONDS
             yield record
-            if Interrupted.came() or timetable.is_due():
-                yield trainer.checkpoint()
+            if Interrupted.came() or timetable.is_due(every):
+                yield from _save(trainer, timetable)
                 Interrupted.check()
-                timetable.took(monotonic() - ended)
             # Where an epoch takes longer than one may go on after a signal, what was before it is needed then.
-            if ended - began > GRACE_SECONDS:
+            if is_long:
                 kept = trainer.checkpoint()
             began = monotonic()
     except (Interrupted, KeyboardInterrupt):
         if kept:
             yield kept
         raise
+
+
+def _save(trainer: Trainer, timetable: Timetable) -> Iterator[Checkpoint]:
+    """Yield a checkpoint, and note what it takes until it is dealt with."""
+    began = monotonic()
+    yield trainer.checkpoint()
+    timetable.took(monotonic() - began)

@@ -100,8 +100,9 @@ def _refuse_changes(before: dict[str, Any], after: dict[str, Any]) -> None:
     for key in _differences(before, after, ()):
         dotted = ".".join(map(str, key))
         if not any(f"{dotted}.".startswith(f"{name}.") for name in CHANGEABLE):
-            advice = "the numbers that are there depend on it; start another run from this one's config.yaml"
-            problems.append(f"{dotted}: cannot be changed on resume: {advice}")
+            reason = "the folder has it" if dotted == "name" else "the numbers that are there depend on it"
+            advice = "start another run from this one's config.yaml"
+            problems.append(f"{dotted}: cannot be changed on resume, as {reason}; {advice}")
     if not problems and after["sweep"]["rounds"] < before["sweep"]["rounds"]:
         problems.append(f"sweep.rounds: cannot be less than the {before['sweep']['rounds']} rounds that there are")
     if problems:

@@ -22,11 +22,13 @@ def work(connection: Connection) -> None:
     """
     # What is imported is no garbage: to search it again and again takes a third as long as the imports.
     gc.disable()
+    from ..training.checkpoint import Timetable
     from .chunks import train_chunk
 
     gc.freeze()
     gc.enable()
     signal.signal(signal.SIGTERM, Interrupted.handle)
+    timetable = Timetable()
     try:
         connection.send(None)
         while True:
@@ -37,7 +39,7 @@ def work(connection: Connection) -> None:
                     continue
                 config, chunk, saved = message
                 with Interrupted.deferred():
-                    for event in train_chunk(config, chunk, dataset, saved):
+                    for event in train_chunk(config, chunk, dataset, timetable, saved):
                         connection.send(event)
                 connection.send(None)
             except Exception as error:

@@ -13,7 +13,7 @@ from types import TracebackType
 from ..config.schema import Config
 from ..data.dataset import Dataset
 from ..errors import GRACE_SECONDS, Interrupted, MinidlError, TrainingError
-from ..training.checkpoint import Checkpoint
+from ..training.checkpoint import Checkpoint, Timetable
 from .chunks import Event, Failure, train_chunk
 from .plan import Chunk, Plan
 from .worker import work
@@ -39,6 +39,7 @@ class Workers:
     def __init__(self) -> None:
         self._workers: list[_Worker] = []
         self._failed_starts = 0
+        self._timetable = Timetable()
 
     def __enter__(self) -> "Workers":
         return self
@@ -99,7 +100,7 @@ class Workers:
                 raise
         else:
             for chunk in plan.chunks:
-                yield from train_chunk(config, chunk, dataset, saved(chunk))
+                yield from train_chunk(config, chunk, dataset, self._timetable, saved(chunk))
 
     def _train_in_processes(self, config: Config, plan: Plan, dataset: Dataset, saved: Saved) -> Iterator[Event]:
         waiting, deaths = deque(plan.chunks), Counter[int]()

@@ -135,19 +135,15 @@ def _within(kind: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
 
 
 class Timetable:
-    """Says when the next checkpoint is due: every so many seconds, but so seldom that they take about 1% of the time.
+    """Says when a process is to make its next checkpoint, so that all of them take about 1% of the time."""
 
-    Args:
-        every: the seconds from one to the next.
-    """
+    def __init__(self) -> None:
+        self._last, self._cost = monotonic(), 0.0
 
-    def __init__(self, every: float):
-        self._every, self._next = every, monotonic() + every
-
-    def is_due(self) -> bool:
-        """Tell whether it is time."""
-        return monotonic() >= self._next
+    def is_due(self, every: float) -> bool:
+        """Tell whether it is time, if it should be every so many seconds."""
+        return monotonic() >= self._last + max(every, SHARE * self._cost)
 
     def took(self, seconds: float) -> None:
         """Note that a checkpoint was made just now, which took so long."""
-        self._next = monotonic() + max(self._every, SHARE * seconds)
+        self._last, self._cost = monotonic(), seconds

@@ -38,6 +38,9 @@ optimizer: {sgd: 0.1}
 training: {epochs: 1, batch_size: 8, validation: 0.2, early_stopping: {patience: 3}}
 sweep: {rounds: 2, target: {test_accuracy: 0.5}}
 """
+# A sweep of variants of the first, and one of them.
+SWEEP, VARIANT = "sweep", "loss=mse"
+
 Verbs = tuple[tuple[str, ...], ...]
 FILES = (
     *("config.yaml", "summary.json", "environment.json", "columns.json", "rounds.csv", "metrics.csv"),
@@ -57,13 +60,22 @@ VERBS: Verbs = (
     ("runs", "--json"),
 )
 
+VERBS_FOR_SWEEPS: Verbs = (
+    ("compare", "RUN"),
+    ("compare", "RUN", "OTHER", "--json"),
+    ("show", "RUN"),
+    ("eval", "RUN"),
+    ("eval", "RUN/variants/ONE", "--json"),
+    ("runs", "--json"),
+)
+
 # A command of an example takes some hundredths of a second, and little memory.
 SECONDS, BYTES = 20, 1 << 30
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Two finished runs of two rounds each, and what is beside them."""
+    """Two finished runs of two rounds each, a sweep of two variants, and the table."""
     home = tmp_path_factory.mktemp("made")
     (home / "t.csv").write_text(TABLE + "\n")
     with pytest.MonkeyPatch.context() as patch:
@@ -71,6 +83,10 @@ def made(tmp_path_factory):
         for name, text in CONFIGS.items():
             (home / f"{name}.yaml").write_text(text + COMMON)
             sweep(load_config(home / f"{name}.yaml"), runs_dir=home / "made", workers=1).path.rename(home / name)
+        for name in ("variants", "rounds", "final_points", "final_pairs", "predictions"):
+            patch.setattr(f"minidl_cli.display.figures.draw_{name}", lambda *_, **__: None)
+        config = load_config(home / "plane.yaml", vary=["loss=mse,huber"])
+        sweep(config, runs_dir=home / "made", workers=1).path.rename(home / SWEEP)
     return home
 
 
@@ -131,13 +147,17 @@ def bounded() -> Iterator[None]:
         signal.signal(signal.SIGALRM, handler)
 
 
-def check_verbs(
-    minidl: Callable[..., Any], place: Place, kind: str, verbs: tuple[tuple[str, ...], ...] = VERBS
-) -> None:
+def words_of(verb: tuple[str, ...], kind: str) -> list[str]:
+    """Returns the words of a command about the damaged run, and an undamaged one beside it."""
+    meant = {"RUN": "runs/damaged", "OTHER": kind, "RUN/variants/ONE": f"runs/damaged/variants/{VARIANT}"}
+    return [meant.get(word, word) for word in verb]
+
+
+def check_verbs(minidl: CommandLine, place: Place, kind: str, verbs: Verbs = VERBS) -> None:
     """Every verb does what it is there for, or says in lines what is wrong; and changes nothing."""
     before = place.state()
     for verb in verbs:
-        words = [{"RUN": "runs/damaged", "OTHER": kind}.get(word, word) for word in verb]
+        words = words_of(verb, kind)
         with bounded():
             outcome = minidl(*words)
         assert outcome.code in (0, 2), (words, outcome)
@@ -154,13 +174,14 @@ def check_verbs(
 
 
 def test_runs_that_are_not_damaged(minidl, place):
-    for kind in CONFIGS:
+    for kind in [*CONFIGS, SWEEP]:
         place.damaged(kind)
         before = place.state()
-        for verb in VERBS:
-            words = [{"RUN": "runs/damaged", "OTHER": kind}.get(word, word) for word in verb]
-            outcome = minidl(*words)
-            assert (outcome.code == 0) or (kind == "plane" and "t.csv" in words), (words, outcome)
+        for verb in VERBS_FOR_SWEEPS if kind == SWEEP else VERBS:
+            outcome = minidl(*words_of(verb, kind))
+            # The columns of the table are not those of the plane, and of a sweep only a variant has weights.
+            is_refused = (kind == "plane" and "t.csv" in verb) or (kind == SWEEP and verb == ("eval", "RUN"))
+            assert outcome.code == (2 if is_refused else 0), (verb, outcome)
         assert place.state() == before
 
 
@@ -306,6 +327,19 @@ def test_files_with_other_content(minidl, place, kind, data):
     else:
         path.write_bytes(odd)
     check_verbs(minidl, place, kind)
+
+
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_sweeps_of_variants(minidl, place, data):
+    run = place.damaged(SWEEP)
+    folder = data.draw(st.sampled_from([".", f"variants/{VARIANT}"]))
+    path = run.path / folder / data.draw(st.sampled_from(["summary.json", "summary.json", "config.yaml"]))
+    content = path.read_bytes()
+    odd = (odd_json if path.suffix == ".json" else odd_lines)(data.draw, content)
+    assume(odd != content)
+    path.write_bytes(odd)
+    check_verbs(minidl, place, SWEEP, VERBS_FOR_SWEEPS)
 
 
 def put(path: Path, what: str, outside: Path) -> None:

@@ -154,9 +154,9 @@ class TestTimetable:
 
     def due_times(self, every, seconds, until=1000):
         self.now = 0.0
-        timetable, found = Timetable(every), []
+        timetable, found = Timetable(), []
         for self.now in np.arange(0.0, until, 0.25):
-            if timetable.is_due():
+            if timetable.is_due(every):
                 found.append(self.now)
                 timetable.took(seconds)
         return found
