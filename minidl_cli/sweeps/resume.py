@@ -16,6 +16,8 @@ from ..training.compiled import CompiledStep, is_compiled
 from .checkpoints import Begun, Checkpoints
 from .job import LAST_FIGURE, LAST_FIGURE_OF_VARIANTS, Job, Planned, RoundsJob, VariantsJob, settle
 
+# What the last digits depend on, besides the kind of processor.
+VERSIONS = ("minidl", "torch", "steps")
 # What may be other than before. All else has decided the numbers that are there already.
 CHANGEABLE = ("training.epochs", "training.checkpoint_every", "sweep.rounds", "sweep.target")
 
@@ -157,28 +159,32 @@ def _has_all(planned: Planned) -> bool:
 
 def _warn_of_change(run: Run, found: dict[str, Any], steps: str) -> None:
     """Say if the rounds go on in another way than they began: their last digits will tell."""
-    now = environment(__version__, "cpu", 1)
-    known = {
-        "minidl": found.get("minidl"),
-        "torch": found.get("packages", {}).get("torch"),
-        "steps": found.get("steps"),
-    }
-    here = {"minidl": now["minidl"], "torch": now["packages"]["torch"], "steps": steps}
-    changed = [f"{name} was {known[name]}, and is {here[name]}" for name in here if known[name] != here[name]]
+    before, now = _versions(found), _versions(environment(__version__, "cpu", 1) | {"steps": steps})
+    changed = [f"{name} was {before.get(name)}, and is {now[name]}" for name in now if before.get(name) != now[name]]
     if changed:
         problem = f"{run.path}: {'; '.join(changed)}: the last digits may differ from those without the stop"
         warnings.warn(problem, MinidlWarning, stacklevel=2)
 
 
+def _versions(found: dict[str, Any]) -> dict[str, str]:
+    """Return what the last digits depend on, given the content of an `environment.json`."""
+    packages = found.get("packages")
+    torch = packages.get("torch") if isinstance(packages, dict) else None
+    return {name: str(value) for name, value in (found | {"torch": torch}).items() if name in VERSIONS}
+
+
 def _settle(run: Run, config: Config, step: CompiledStep | str | None = None) -> None:
-    """Make a run folder that of an unfinished run of a config."""
+    """Make a run folder that of an unfinished run of a config, and note that it is resumed."""
     try:
         found = run.environment()
         if step is not None:
             found["steps"] = str(step)
-        now = environment(__version__, "cpu", 1)
-        resumed = [*found.get("resumed", []), {key: now[key] for key in ("minidl", "packages", "command", "platform")}]
-        run.write_json("environment.json", found | {"resumed": resumed})
+        now, resumed = environment(__version__, "cpu", 1), found.get("resumed")
+        noted = {key: now[key] for key in ("minidl", "packages", "command", "platform")}
+        run.write_json(
+            "environment.json", found | {"resumed": [*(resumed if isinstance(resumed, list) else []), noted]}
+        )
         settle(run, config)
-    except OSError as error:
-        raise InputError(f"{run.path}: cannot be written: {error.strerror or error}") from error
+    except (OSError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{run.path}: cannot be written: {reason}") from error

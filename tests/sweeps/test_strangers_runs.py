@@ -84,14 +84,18 @@ def test_an_environment_that_is_none(table_run, content):
         {"classes": [0, 2**70]},
         {"targets": []},
         {"more": 1},
+        {"more\nthan\nthat": 1},
+        {"more" * 10_000: 1},
         {"inputs": [{"name": "a", "kind": "category", "categories": []}]},
     ],
     ids=str,
 )
 def test_columns_that_are_none(table_run, change):
     table_run.write_json("columns.json", table_run.columns() | change)
-    with pytest.raises(InputError, match=r"columns\.json"):
+    with pytest.raises(InputError, match=r"columns\.json") as caught:
         Predictor.of(table_run)
+    assert len(str(caught.value)) < 500
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
