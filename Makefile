@@ -5,7 +5,7 @@ PIP_FLAGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint bench reports shipped clean
+.PHONY: help train test faults lint bench reports shipped clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -15,6 +15,9 @@ train: .venv/installed  ## train the network of configs/disc.yaml
 
 test: .venv/installed  ## run all tests
 	$(BIN)/python -m pytest
+
+faults: .venv/installed  ## kill, stop, starve and soak minidl for real, which takes under 20 minutes
+	$(BIN)/python -m pytest -m long tests/faults
 
 lint: .venv/installed  ## check style and types
 	$(BIN)/ruff check

@@ -17,6 +17,7 @@ import click
 
 from . import __version__
 from .errors import Interrupted, MinidlError, MinidlWarning
+from .escaping import escaped
 
 VERBS = ("train", "eval", "predict", "sweep", "show", "check", "inspect", "compare", "export", "init", "runs", "schema")
 
@@ -74,6 +75,9 @@ def main() -> None:
     except OSError as error:
         _say(f"cannot write: {error.strerror or error}")
         sys.exit(1)
+    except MemoryError:
+        _say("there is not enough memory; use fewer workers, a smaller chunk, or smaller batches")
+        sys.exit(1)
     except Interrupted as stop:
         for number in _stopping_signals():
             signal.signal(number, signal.SIG_IGN)
@@ -125,6 +129,4 @@ def _show_warning(
 
 
 def _say(line: str) -> None:
-    from .display.text import printable
-
-    click.echo(printable(line), err=True)
+    click.echo(escaped(line), err=True)

@@ -1,7 +1,6 @@
 """Arguments and options that several verbs share."""
 
 import json
-from os.path import isdir, isfile
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +72,9 @@ def with_shortcuts(settings: tuple[str, ...], **values: int | str | None) -> tup
 
 def config_path(reference: str, runs_dir: Path) -> Path:
     """Return the config file that an argument means: a file itself, or that of a run."""
-    # Unlike `Path.is_dir`, these take a name that is too long for what is not there.
-    is_run = reference == "latest" or isdir(reference) or isdir(runs_dir / reference)
-    return Run.find(reference, runs_dir).config_path if is_run and not isfile(reference) else Path(reference)
+    path = Path(reference)
+    try:
+        is_run = (path.is_dir() or reference == "latest" or (runs_dir / reference).is_dir()) and not path.is_file()
+    except OSError:  # the name is too long, for example; whoever reads the file says so
+        is_run = False
+    return Run.find(reference, runs_dir).config_path if is_run else path

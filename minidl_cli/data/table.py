@@ -19,7 +19,7 @@ from .split import Population, Split
 from .splits.random import Random
 from .splits.stratified import Stratified
 from .tables.fitting import Filling, Numeric, balanced_weights, fit_column, scaling
-from .tables.messages import shown, suggestion
+from .tables.messages import path_shown, shown, suggestion
 from .tables.options import Decimal, Gaps, Separator, Task
 
 if TYPE_CHECKING:
@@ -302,7 +302,7 @@ class Table(Dataset):
                 raise self._error(f"class_weights: there is no class {shown(label)}; {suggestion(label, known)}")
 
     def _error(self, problem: str) -> InputError:
-        return InputError(f"{self.file}: {problem}")
+        return InputError(f"{path_shown(self.file)}: {problem}")
 
 
 @dataclass(frozen=True)

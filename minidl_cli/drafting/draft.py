@@ -5,6 +5,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from ..data.tables.messages import path_shown
 from ..display.text import printable
 from ..errors import InputError
 from ..runs.atomic import write_where_told
@@ -32,14 +33,23 @@ def check_output(path: Path, *, force: bool, data: Path | None = None) -> None:
         data: a file that it must not be.
 
     Raises:
-        InputError: it would overwrite something, or is a folder.
+        InputError: it would overwrite something, is a folder, or cannot be a file's name.
     """
+    try:
+        _check_output(path, force, data)
+    except OSError as error:
+        raise InputError(f"{path_shown(path)}: cannot be written: {error.strerror or error}") from error
+
+
+def _check_output(path: Path, force: bool, data: Path | None) -> None:
     if data and path.exists() and data.exists() and path.samefile(data):
-        raise InputError(f"{path}: is the table itself; choose another file with -o")
+        raise InputError(f"{path_shown(path)}: is the table itself; choose another file with -o")
     if path.is_dir():
-        raise InputError(f"{path}: is a folder; name a file in it with -o")
+        raise InputError(f"{path_shown(path)}: is a folder; name a file in it with -o")
     if (path.exists() or path.is_symlink()) and not force:
-        raise InputError(f"{path}: is there already; write another file with -o, or overwrite it with --force")
+        raise InputError(
+            f"{path_shown(path)}: is there already; write another file with -o, or overwrite it with --force"
+        )
 
 
 def write_draft(draft: Draft, path: Path) -> None:
@@ -51,7 +61,7 @@ def write_draft(draft: Draft, path: Path) -> None:
     try:
         write_where_told(path, draft.text)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise InputError(f"{path_shown(path)}: cannot be written: {error.strerror or error}") from error
 
 
 def shell_argument(path: Path) -> str:

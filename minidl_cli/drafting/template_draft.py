@@ -6,6 +6,7 @@ from pathlib import Path
 from ..config.commented import Entries, Entry, write
 from ..data.dataset import Dataset
 from ..errors import InputError
+from ..escaping import shown
 from ..registry import Component, ComponentType
 from ..training.build import registry
 from .choices import Size, config_groups, introduction
@@ -34,7 +35,7 @@ def draft_template(name: str, config: Path) -> Draft:
     if name not in templates():
         near = get_close_matches(name, templates(), n=1)
         meant = f"did you mean {near[0]!r}? " if near else ""
-        raise InputError(f"--template {name}: no such template; {meant}there are {', '.join(templates())}")
+        raise InputError(f"--template {shown(name)}: no such template; {meant}there are {', '.join(templates())}")
     known = registry().types["dataset"][name]
     size = _size(registry().make("dataset", _with_defaults(known)))
     data_seed = Entry("data_seed", 0, "the same samples for all networks of a sweep; round: each has its own")

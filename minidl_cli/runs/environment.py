@@ -3,7 +3,6 @@
 import hashlib
 import os
 import platform
-import stat
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -44,14 +43,12 @@ def identify(files: Iterable[Path]) -> dict[str, dict[str, Any]]:
     """Return the size and the SHA-256 of each file, by its path: what tells whether it has changed since.
 
     Raises:
-        InputError: a file cannot be read, or is a pipe or a device.
+        InputError: a file cannot be read.
     """
     found = {}
     for path in files:
         try:
             status = path.stat()
-            if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-                raise InputError(f"{path}: is a special file, which may have no end; name a regular one")
             digest = _digest(path, status.st_mtime_ns, status.st_size)
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error

@@ -133,7 +133,7 @@ class Run:
         """
         try:
             named = [(str(each["label"]), Path(each["folder"]).name) for each in self.summary()["variants"]]
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, RecursionError) as error:
             raise InputError(f"{self.path / 'summary.json'}: is not the summary of a sweep of variants") from error
         return [(label, self.variant(folder)) for label, folder in named]
 
@@ -156,7 +156,7 @@ class Run:
         for path in (Path(reference), runs_dir / reference):
             if os.path.lexists(path / CONFIG):
                 return cls(path)
-        if Path(reference).is_dir():
+        if os.path.isdir(reference):  # noqa: PTH112 (which takes a name that is too long for what is not there)
             raise InputError(f"{reference}: is not a run: it has no {CONFIG}")
         raise InputError(f"{reference}: no such run; `minidl runs` lists those in {runs_dir}")
 
@@ -167,7 +167,7 @@ class Run:
         Raises:
             InputError: the folder cannot be read.
         """
-        if not runs_dir.is_dir():
+        if not os.path.isdir(runs_dir):  # noqa: PTH112 (as above)
             return []
         try:
             paths = [path for path in runs_dir.iterdir() if not path.name.startswith(".")]
@@ -313,7 +313,7 @@ class Run:
         """
         try:
             return {str(path): str(file["sha256"]) for path, file in self.environment().get("data", {}).items()}
-        except (AttributeError, KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, RecursionError) as error:
             problem = "does not say which files the run was trained on"
             raise InputError(f"{self.path / 'environment.json'}: {problem}") from error
 
@@ -445,7 +445,7 @@ class Run:
             raise InputError(f"{self.path}: has no best weights, as there was no validation part; use the last")
         try:
             return int(weights[name]["bytes"]), str(weights[name]["sha256"])
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             problem = f"does not say which size and SHA-256 weights/{name}.safetensors has to have"
             raise InputError(f"{self.path / 'summary.json'}: {problem}") from error
 

@@ -22,7 +22,6 @@ from .build import Task, build
 from .exactness import single_thread
 from .measures import Measures
 from .memory import vector_bytes
-from .samples import epoch_order
 from .step import Step
 from .trainer import Trainer
 
@@ -60,8 +59,8 @@ class CompiledStep:
         task.optimizer.start(task.network.values)
         stand_ins = _stand_ins(task)
         translator = Translator(self._compiler.machine, task.dtype, stand_ins)
-        sizes, step = task.sizes, Step(task)
-        trained = epoch_order(task.config.training, sizes["train"], [0], 1).shape[1]
+        sizes, step, options = task.sizes, Step(task), task.config.training
+        trained = min(sizes["train"], options.batches(sizes["train"]) * options.batch_size)
         judged = [size for name, size in sizes.items() if name != "train"]
         steps = [_record_step(task, step, width, stand_ins) for width in _widths([trained], step.size)]
         evaluations = [_record_evaluation(task, width, stand_ins) for width in _widths(judged, EVALUATION_WIDTH)]

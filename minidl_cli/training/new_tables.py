@@ -17,7 +17,7 @@ from torch import Tensor
 from ..config.load import open_without_waiting
 from ..data.columns import NO_CLASS, Column, written
 from ..data.dataset import encode
-from ..data.tables.messages import listed, shown
+from ..data.tables.messages import listed, path_shown, shown
 from ..data.tables.preparing import check_size
 from ..data.tables.reading import open_table
 from ..data.tables.table_file import TableFile, Wanted
@@ -40,9 +40,16 @@ def open_new(source: str, predictor: Predictor) -> TableFile:
     Raises:
         InputError: the file is not there, or is no table.
     """
-    if source != "-" and not Path(source).is_fifo():
+    if source != "-" and not _is_pipe(source):
         return open_table(Path(source), None, *predictor.dataset.marks)
     return open_table(_drained(source), "standard input" if source == "-" else source, *predictor.dataset.marks)
+
+
+def _is_pipe(source: str) -> bool:
+    try:
+        return Path(source).is_fifo()
+    except OSError:  # whoever opens it says why
+        return False
 
 
 def _drained(source: str) -> bytes:
@@ -132,12 +139,12 @@ def write_table(frame: "pl.DataFrame", path: Path) -> None:
     """
     content = BytesIO()
     frame.write_parquet(content) if path.suffix.lower() == ".parquet" else frame.write_csv(content)
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; name a file in it with -o")
     try:
+        if path.is_dir():
+            raise InputError(f"{path_shown(path)}: is a folder; name a file in it with -o")
         write_where_told(path, content.getvalue())
     except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise InputError(f"{path_shown(path)}: cannot be written: {error.strerror or error}") from error
 
 
 def tabulate(predictor: Predictor, inputs: Tensor) -> Arrays:

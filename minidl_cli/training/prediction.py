@@ -11,6 +11,7 @@ from ..config.schema import Config
 from ..data.columns import Columns
 from ..data.dataset import Dataset
 from ..errors import InputError
+from ..escaping import shown
 from ..nn.preprocessing import INITIAL
 from ..nn.sequential import Sequential
 from ..runs.folder import Run
@@ -163,8 +164,8 @@ def read_columns(run: Run) -> Columns:
     content = run.columns()
     try:
         return Columns.from_dict(content)
-    except ValueError as error:
-        raise InputError(f"{run.path / 'columns.json'}: cannot be read: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{run.path / 'columns.json'}: cannot be read: {shown(str(error), 200)}") from error
 
 
 def _lengths(columns: Columns) -> dict[str, int]:

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from minidl_cli.config.load import load
+from minidl_cli.config.schema import fitting_name
 from minidl_cli.errors import InputError
 from minidl_cli.registry import Registry
 from minidl_cli.training.build import load_config, registry
@@ -17,7 +18,7 @@ from minidl_cli.training.build import load_config, registry
 TOP = "name, seed, data, data_seed, model, init, loss, optimizer, training, framework, sweep"
 IN_TRAINING = (
     "epochs, batch_size, shuffle, drop_last, schedule, accumulate, clip_norm, validation, early_stopping, "
-    "dtype, compiled, log_every"
+    "dtype, compiled, log_every, checkpoint_every"
 )
 IN_DISC = "train, test, inside_label, target_values, radius"
 
@@ -54,6 +55,7 @@ def test_defaults(base_with: Any, load_text: Any):
         "dtype": "float32",
         "compiled": "auto",
         "log_every": 1,
+        "checkpoint_every": 30.0,
         "schedule": "constant",
         "accumulate": 1,
         "clip_norm": None,
@@ -62,6 +64,31 @@ def test_defaults(base_with: Any, load_text: Any):
     }
     assert (config.init.name, config.framework) == ("torch_default", "minidl")
     assert (config.sweep.vary, config.sweep.target) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("epochs", "every", "logged"), [(0, 1, []), (3, 1, [1, 2, 3]), (7, 3, [3, 6, 7]), (6, 3, [3, 6]), (2, 5, [2])]
+)
+def test_logged_epochs(epochs: int, every: int, logged: list[int], base_with: Any, load_text: Any):
+    options = load_text(base_with(training=f"{{epochs: {epochs}, batch_size: 1, log_every: {every}}}")).training
+
+    assert list(options.logged_epochs()) == options.logged_epochs()[:] == logged
+    assert [epoch for epoch in range(1, epochs + 1) if options.is_logged(epoch)] == logged
+
+
+def test_very_many_logged_epochs_are_not_kept_one_by_one(base_with: Any, load_text: Any):
+    options = load_text(base_with(training=f"{{epochs: {10**18 - 1}, batch_size: 1, log_every: 7}}")).training
+
+    assert len(options.logged_epochs()) == (10**18 - 1 + 6) // 7
+    assert options.logged_epochs()[-1] == 10**18 - 1
+
+
+@pytest.mark.parametrize("text", ["ü" * 300, "\U0001f40c" * 80, "x" * 300, "plain"])
+def test_as_much_of_a_text_as_fits_a_name(text: str, base_with: Any, load_text: Any):
+    name = fitting_name(text)
+
+    assert text.startswith(name)
+    assert load_text(base_with(name=f"'{name}'")).name == name
 
 
 @pytest.mark.parametrize("name", ["3", "x.y", "näme", "1e3", "no"])

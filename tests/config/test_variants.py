@@ -186,6 +186,10 @@ TOP = "name, seed, data, data_seed, model, init, loss, optimizer, training, fram
             f"{{seed: {list(range(101))}, training.epochs: {list(range(10))}}}",
             f"26: sweep.vary: makes more than {MOST_VARIANTS:,} combinations; vary fewer values",
         ),
+        (
+            f"{{{', '.join(f'seed.{key}: [1]' for key in range(101))}}}",
+            "26: sweep.vary: has more than 100 keys; vary fewer of them",
+        ),
     ],
 )
 def test_mistake_is_one_line_with_its_place(find: Any, vary: str, problem: str):

@@ -270,7 +270,18 @@ def test_separator_and_decimal_mark_may_be_said() -> None:
         ),
         (gzip.compress(b"a,b\n", mtime=0), "t.csv: is compressed; unpack it with gunzip"),
         (b"PAR1 and no more", "t.csv: cannot be read as Parquet: "),
+        (
+            "a,b\n0000-01-01,2\n2026-01-01,3\n2026-02-01,5\n",
+            "t.csv: line 2, column 'a': '0000-01-01' is not a date such as 2026-01-31; correct it, or leave it empty "
+            "if it is not known",
+        ),
+        (
+            b"a,b\n1," + bytes(2**24),
+            f"t.csv: line 2 is longer than {2**24:,} bytes; is it a table, and is every quote closed?",
+        ),
+        ("a" + ",a" * 200_000, "t.csv: 200,001 columns are too many; a table has at most 100,000"),
     ],
+    ids=lambda part: ascii(part[:40]),
 )
 def test_what_is_wrong_gets_one_line(content: str | bytes, line: str) -> None:
     found = problem(content)
@@ -363,6 +374,12 @@ def test_a_parquet_column_may_be_read_as_categories() -> None:
 def test_parquet_columns_of_other_types_are_refused(column: pl.Series, line: str) -> None:
     advice = "make it numbers, text, booleans or dates, or leave it out of features"
     assert problem(parquet(pl.DataFrame({"a": column}))) == f"t.csv: column 'a': {line}{advice}"
+
+
+@pytest.mark.parametrize("kind", [pl.Date, pl.Datetime("us")])
+def test_parquet_dates_that_python_cannot_have_are_refused(kind: pl.DataType) -> None:
+    far = pl.Series("a", [0, 10**7 if kind == pl.Date else 10**18]).cast(kind)
+    assert problem(parquet(pl.DataFrame([far]))) == "t.csv: column 'a': holds dates beyond the years 1 to 9999"
 
 
 def test_parquet_columns_of_another_kind_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""Deaths that are prepared: called in a process before its command, each ends it later, at a point that is known."""
+"""Ends that are prepared: called in a process before its command, each ends it later, at a point that is known."""
 
 import os
 import resource
@@ -11,16 +11,16 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 
 
-def die_at_change(number: int) -> None:
-    """Kill this process right before it changes a folder, or opens a file to write it, for the nth time."""
-    to_come = number
+def signal_at_change(number: int, nth: int) -> None:
+    """Send this process a signal right before it changes a folder, or opens a file to write it, for the nth time."""
+    to_come = nth
 
     def count(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal to_come
         if event in CHANGES or (event == "open" and arguments[2] & WRITING):
             to_come -= 1
             if to_come == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), number)
 
     sys.addaudithook(count)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from minidl_cli import load_config, sweep, train
+from minidl_cli.runs.folder import Run
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 
@@ -41,7 +42,6 @@ RUN_VERBS = [
     ["show"],
 ]
 with_each_config_verb = pytest.mark.parametrize("verb", CONFIG_VERBS, ids=" ".join)
-with_each_run_verb = pytest.mark.parametrize("verb", RUN_VERBS, ids=lambda verb: verb[0])
 
 # What no line to a terminal may hold: all but plain signs.
 UNPRINTABLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -529,11 +529,12 @@ def test_24_odd_runs_folders(refused, write, runs_dir):
 REFERENCES = ["../none", "/none", "x" * 300, "x" * 5000, "a\nb\x1b[31m", "", ".", "x.yaml", "/dev/null", "x.yaml/y"]
 
 
-@with_each_run_verb
-@pytest.mark.parametrize("reference", REFERENCES, ids=lambda reference: ascii(reference[:20]))
+@pytest.mark.parametrize(
+    ("verb", "reference"),
+    [(verb, each) for verb in RUN_VERBS for each in REFERENCES if (verb, each) != (["show"], "x.yaml")],  # a config
+    ids=lambda part: part[0] if isinstance(part, list) else ascii(part[:20]),
+)
 def test_24_runs_that_are_none(refused, write, verb, reference):
-    if verb == ["show"] and reference == "x.yaml":
-        pytest.skip("which is a config")
     write()
     (found,) = refused(*verb, reference)
     assert found
@@ -602,8 +603,7 @@ def hostile(tmp_path_factory) -> Path:
 )
 def test_25_names_are_shown_as_they_are(minidl, hostile, tmp_path, monkeypatch, arguments):
     monkeypatch.chdir(hostile)
-    first = sorted(path.name for path in Path("runs").iterdir())[0]
-    places = {"RUN": first, "NEW": str(tmp_path / "new")}
+    places = {"RUN": Run.all(Path("runs"))[0].id, "NEW": str(tmp_path / "new")}
     escaped = [each.replace("\x1b", r"\e") if "target=" in each else each for each in arguments]
     outcome = minidl(*(places.get(each, each) for each in escaped))
     assert outcome.code == 0, outcome.err
@@ -637,6 +637,10 @@ def test_25_names_are_shown_as_they_are(minidl, hostile, tmp_path, monkeypatch, 
         ["init", "--template", f"{HOSTILE}\n"],
         ["init", "--template", "disc", "-o", f"none/{HOSTILE}\n"],
         ["init", "--template", "disc", "-o", "x.yaml/y"],
+        ["init", "--template", "disc", "-o", "x" * 5000],
+        ["init", "--data", "x" * 5000, "--target", "y"],
+        ["predict", "RUN", "--data", "x" * 5000],
+        ["predict", "RUN", "--data", "t.csv", "-o", "x" * 5000],
     ],
     ids=lambda arguments: ascii(" ".join(arguments))[:60],
 )

@@ -1,5 +1,6 @@
 """A run that is killed at any moment, any number of times, and resumed is to the bit one that never was."""
 
+import os
 import random
 import shutil
 import signal
@@ -10,8 +11,8 @@ from itertools import count
 import pytest
 
 from tests.faults.cases import CASES, Case
-from tests.faults.comparing import assert_same_results, figures, parts, rows
-from tests.faults.dying import die_at_change, die_at_size, signal_in_epoch
+from tests.faults.comparing import assert_same_results, figures, leftovers, parts, rows
+from tests.faults.dying import die_at_size, signal_at_change, signal_in_epoch
 from tests.faults.training import Training
 
 # What Python takes to start with all that minidl imports, and the figures of a run to be drawn, in seconds.
@@ -74,7 +75,7 @@ def killed_at_changes(processes, case, numbers):
     undisturbed = Training(processes, case, "undisturbed").finish(*IN_THIS_PROCESS)
     training = Training(processes, case, "disturbed")
     for number in numbers:
-        process = training.go_on(*IN_THIS_PROCESS, prepare=partial(die_at_change, number))
+        process = training.go_on(*IN_THIS_PROCESS, prepare=partial(signal_at_change, signal.SIGKILL, number))
         if process.wait() != -signal.SIGKILL:
             break
         training.assert_whole()
@@ -116,3 +117,16 @@ def test_killed_while_figures_are_drawn(processes):
     assert "curves.png" not in figures(before)
     assert_same_results(training.finish(*IN_THIS_PROCESS, figures=True), before)
     assert figures(training.run) > figures(before) | {"curves.png"}
+
+
+def test_folder_that_was_being_made_is_swept(processes):
+    training = Training(processes, BRIEF, "runs")
+    assert training.go_on(prepare=partial(signal_at_change, signal.SIGKILL, 6)).wait() == -signal.SIGKILL
+    (left,) = leftovers(processes.folder / "runs")[:1]
+    assert left.name.endswith(".partial")
+    assert not training.is_begun
+    assert "there are no runs" in processes.run("runs").out
+    hour_ago = time.time() - 3601
+    os.utime(left, (hour_ago, hour_ago))
+    training.finish(*IN_THIS_PROCESS)
+    assert leftovers(processes.folder / "runs") == []

@@ -42,7 +42,7 @@ UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]")
 
 MEMORY = 1 << 30
 
-mutations = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+mutations = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 class MadeError(Exception):

@@ -1,7 +1,6 @@
 """A command that is stopped by a signal makes a checkpoint, says how to go on, and leaves no process behind."""
 
 import random
-import re
 import signal
 import time
 from functools import partial
@@ -10,6 +9,7 @@ import pytest
 
 from tests.faults.cases import CASES, ENDLESS
 from tests.faults.comparing import assert_same_results
+from tests.faults.dying import signal_at_change
 from tests.faults.processes import in_a_shell
 from tests.faults.training import Training
 
@@ -24,7 +24,7 @@ def ignore(*numbers):
         signal.signal(number, signal.SIG_IGN)
 
 
-def assert_stopped(process, number, training):
+def assert_stopped(process, number, training, verb="sweep"):
     """Check how a command ends on a signal that has just come, and return the command that it names to go on."""
     assert process.wait(SOON) == 128 + number, process.err
     process.wait_until_all_are_gone(SOON)
@@ -32,21 +32,21 @@ def assert_stopped(process, number, training):
     *_, how, why = process.err.splitlines()
     assert why == f"stopped by {number.name}"
     run = training.run
-    assert how == f"to go on: minidl sweep --resume {run.parent.name}/{run.name}"
-    assert list((run / "checkpoint").glob("*.checkpoint"))
+    assert how == f"to go on: minidl {verb} --resume {run.parent.name}/{run.name}"
+    assert list(run.rglob("*.checkpoint"))
     assert not (run / "summary.json").exists()
     return how.removeprefix("to go on: ")
 
 
-@pytest.mark.parametrize("number", SIGNALS)
-def test_stops(processes, number):
+@pytest.mark.parametrize(("verb", "number"), [("train", SIGNALS[0]), ("train", SIGNALS[1]), ("sweep", SIGNALS[2])])
+def test_stops(processes, verb, number):
     """Also where it is a shell's background job, which ignores SIGINT, and where an impatient user presses twice."""
-    training = Training(processes, ENDLESS, "runs")
-    process = training.go_on(*IN_THIS_PROCESS, prepare=partial(ignore, signal.SIGINT))
+    training = Training(processes, ENDLESS, "runs", verb)
+    process = training.go_on(prepare=partial(ignore, signal.SIGINT))
     process.wait_until(training.has_grown(10))
     process.signal_group(number)
     process.signal_group(number)
-    assert_stopped(process, number, training)
+    assert_stopped(process, number, training, verb)
 
 
 def test_workers_stop_too(processes):
@@ -83,14 +83,14 @@ def test_hangup_that_is_ignored_stays_so(processes):
     assert_stopped(process, signal.SIGTERM, training)
 
 
-def test_stopped_before_there_is_a_run(processes):
-    training = Training(processes, ENDLESS, "runs")
-    process = training.go_on(is_forked=False)
-    time.sleep(0.5)
-    process.signal_group(signal.SIGTERM)
-    assert process.wait(SOON) in (-signal.SIGTERM, 128 + signal.SIGTERM), process.err
-    assert "Traceback" not in process.err
-    assert not training.is_begun
+def test_stopped_while_there_is_no_run_yet(processes):
+    """What has been made of the folder is removed."""
+    for change in (1, 4, 9):
+        training = Training(processes, ENDLESS, "runs")
+        process = training.go_on(prepare=partial(signal_at_change, signal.SIGTERM, change))
+        assert process.wait(SOON) == 128 + signal.SIGTERM
+        assert process.err == "stopped by SIGTERM\n"
+        assert list((processes.folder / "runs").glob("*")) == []
 
 
 @pytest.mark.long
@@ -104,6 +104,7 @@ def test_stopped_at_random_moments(processes, name):
     stopped = 0
     for _ in range(10):
         number, way = moments.choice(SIGNALS), moments.choice([IN_THIS_PROCESS, IN_WORKERS])
+        has_grown = training.has_grown(0)
         process = training.go_on(*way, is_forked=False)
         time.sleep(moments.uniform(0, longest))
         for _ in range(moments.choice([1, 2])):
@@ -113,10 +114,9 @@ def test_stopped_at_random_moments(processes, name):
         assert process.wait(SOON) in (0, 128 + number, -number), process.err
         process.wait_until_all_are_gone(SOON)
         assert "Traceback" not in process.err
-        # Once there is a folder, the command that goes on is there, too.
-        if process.wait() > 0 and training.is_begun:
+        if process.wait() != 0 and has_grown() and not (training.run / "summary.json").exists():
             stopped += 1
-            assert re.search(r"^to go on: minidl sweep --resume ", process.err, re.MULTILINE), process.err
+            assert_stopped(process, number, training)
         training.assert_whole()
     assert stopped
     assert_same_results(training.finish(*IN_THIS_PROCESS), undisturbed)

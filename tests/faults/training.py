@@ -19,10 +19,11 @@ class Training:
         processes: where its commands are given.
         case: what is trained.
         runs: the folder of runs, which nobody else uses.
+        verb: what the user types.
     """
 
-    def __init__(self, processes: Processes, case: Case, runs: str):
-        self._processes, self._case, self._runs = processes, case, runs
+    def __init__(self, processes: Processes, case: Case, runs: str, verb: str = "sweep"):
+        self._processes, self._case, self._runs, self._verb = processes, case, runs, verb
 
     @property
     def run(self) -> Path:
@@ -42,7 +43,7 @@ class Training:
         """Start it or resume it, and return its process.
 
         Args:
-            options: of `minidl sweep`.
+            options: of the verb.
             is_forked: whether Python and what it imports are there already.
             prepared: what `Processes.fork` or `Processes.start` take besides.
         """
@@ -52,7 +53,7 @@ class Training:
             else self._case.arguments(self._processes.folder)
         )
         begin = self._processes.fork if is_forked else self._processes.start
-        return begin("sweep", *what, "--runs-dir", self._runs, *options, **prepared)
+        return begin(self._verb, *what, "--runs-dir", self._runs, *options, **prepared)
 
     def finish(self, *options: str, **prepared: Any) -> Path:
         """Let it go on until it has finished, and return the run folder."""

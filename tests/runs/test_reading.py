@@ -142,7 +142,21 @@ class TestRun:
             _ = run.config_path
 
     @pytest.mark.parametrize(
-        "text", ["", "{", "[" * 100_000, '{"a":' * 100_000, "[]", "3", "null", '"x"', "9" * 5000, '{"a": NaN}', '{"a": 1e999}', "{}{}"]
+        "text",
+        [
+            "",
+            "{",
+            "[" * 100_000,
+            '{"a":' * 100_000,
+            "[]",
+            "3",
+            "null",
+            '"x"',
+            "9" * 5000,
+            '{"a": NaN}',
+            "[1e999]",
+            "{}{}",
+        ],
     )
     def test_json_that_is_no_object(self, run, text):
         (run.path / "summary.json").write_text(text)

@@ -83,6 +83,19 @@ def test_a_file_that_is_not_there(run):
     refused(run, r"has no weights/last\.safetensors: the run has not finished, or was interrupted")
 
 
+@pytest.mark.parametrize("place", ["weights", "weights/last.safetensors"])
+def test_a_link_to_them(run, tmp_path, place):
+    (run.path / place).rename(tmp_path / "outside")
+    (run.path / place).symlink_to(tmp_path / "outside")
+    refused(run, f"{place}: is a link; nothing is read or written through")
+
+
+def test_a_pipe_in_their_place(run):
+    (run.path / "weights/last.safetensors").unlink()
+    os.mkfifo(run.path / "weights/last.safetensors")
+    refused(run, "last.safetensors: is a special file, not a file")
+
+
 def test_best_weights_were_not_kept(run):
     refused(run, "has no best weights, as there was no validation part; use the last", "best")
 

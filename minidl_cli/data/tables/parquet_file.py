@@ -9,7 +9,7 @@ import torch
 from ...errors import InputError
 from ..columns import Kind
 from .table_file import TableFile, Wanted, number_type
-from .text_values import clean
+from .text_values import YEARS, clean
 
 _PLURALS = {"number": "numbers", "boolean": "booleans", "date": "dates", "category": "text"}
 
@@ -44,6 +44,9 @@ class ParquetFile(TableFile):
             raise self._unreadable(error) from error
         if frame.is_empty():
             raise InputError(f"{self.name}: has no rows")
+        for column in frame:
+            if column.dtype.is_temporal() and not column.dt.year().is_between(*YEARS).all():
+                raise self.column_problem(column.name, "holds dates beyond the years {} to {}".format(*YEARS))
         return frame
 
     def place(self, row: int) -> str:

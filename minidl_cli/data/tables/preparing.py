@@ -17,7 +17,7 @@ from ...errors import InputError, MinidlWarning
 from ...runs.environment import physical_memory
 from ..columns import Column, Columns, Label
 from ..split import PARTS
-from .messages import listed, shown
+from .messages import listed, path_shown, shown
 from .options import Decimal, Gaps, Separator, Task
 from .reading import open_table
 from .rows import Rows
@@ -159,7 +159,7 @@ def _stamp(path: Path) -> tuple[int, int]:
     try:
         status = path.stat()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise InputError(f"{path_shown(path)}: cannot be read: {error.strerror or error}") from error
     return status.st_mtime_ns, status.st_size
 
 
@@ -189,7 +189,7 @@ def _check_memory(rows: Rows, columns: Columns, recipe: Recipe) -> None:
         widest = max(columns.inputs, key=lambda column: len(column.features)).name
         problem = f"{features:,} features of {height:,} rows take {readable(needed)} of memory"
         has = f"this machine has {readable(physical_memory())}"
-        raise InputError(f"{recipe.file}: {problem}, but {has}; leave out columns, such as {shown(widest)}")
+        raise InputError(f"{path_shown(recipe.file)}: {problem}, but {has}; leave out columns, such as {shown(widest)}")
 
 
 def _read(recipe: Recipe) -> tuple[Rows, list[str]]:
@@ -230,7 +230,9 @@ def _check_values(rows: Rows, features: Sequence[str], recipe: Recipe) -> None:
     if recipe.gaps == "drop":
         rows.drop_gaps()
         if rows.frame.is_empty():
-            raise InputError(f"{recipe.file}: missing: drop leaves out every row; fill gaps, or take fewer features")
+            raise InputError(
+                f"{path_shown(recipe.file)}: missing: drop leaves out every row; fill gaps, or take fewer features"
+            )
     rows.check_gaps(recipe.targets, "fill it in, or leave such rows out with missing: drop")
     if recipe.gaps == "error":
         rows.check_gaps(features, "fill it in, or set missing to mean, median, most_frequent, drop or {constant: 0}")

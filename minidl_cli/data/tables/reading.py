@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ...errors import InputError
 from .csv_file import CsvFile
+from .messages import path_shown
 from .options import Decimal, Separator
 from .parquet_file import ParquetFile
 from .table_file import TableFile, beginning
@@ -32,7 +33,7 @@ def open_table(
     Raises:
         InputError: the file is not there, or is no table, or its header is wrong.
     """
-    name = name or str(source)
+    name = name or ("table" if isinstance(source, bytes) else path_shown(source))
     try:
         head = beginning(source, 8)
     except OSError as error:

@@ -12,7 +12,7 @@ import torch
 
 from ...errors import InputError
 from ..columns import Kind
-from .messages import shown, suggestion
+from .messages import path_shown, shown, suggestion
 
 # Each takes some 20 kB to read, whatever its rows.
 MOST_COLUMNS = 100_000
@@ -110,7 +110,7 @@ def beginning(source: Path | bytes, size: int) -> bytes:
     if isinstance(source, bytes):
         return source[:size]
     if not source.is_dir() and not stat.S_ISREG(source.stat().st_mode):
-        raise InputError(f"{source}: is a pipe or a device, not a file; copy what it gives into one")
+        raise InputError(f"{path_shown(source)}: is a pipe or a device, not a file; copy what it gives into one")
     with source.open("rb") as file:
         return file.read(size)
 

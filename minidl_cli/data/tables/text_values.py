@@ -13,6 +13,9 @@ MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?")
 # So many fields are looked at together to tell the kinds of their columns, of which there may be thousands.
 _FIELDS = 1_000_000
 
+# What Python's dates can be: whatever shows one makes it one of those.
+YEARS = (1, 9999)
+
 _DATES = ("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S%.f")
 _TIME_ZONE = "%Y-%m-%d %H:%M:%S%.f%#z"
 
@@ -40,7 +43,8 @@ def parse(text: pl.Expr, kind: Kind, decimal: Decimal = ".") -> pl.Expr:
             spaced = text.str.replace("T", " ", literal=True)
             zoned = spaced.str.to_datetime(_TIME_ZONE, time_unit="us", strict=False).dt.replace_time_zone(None)
             plain = [spaced.str.to_datetime(form, time_unit="us", strict=False) for form in _DATES]
-            return pl.coalesce(text.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")), *plain, zoned)
+            dates = pl.coalesce(text.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")), *plain, zoned)
+            return pl.when(dates.dt.year().is_between(*YEARS)).then(dates).name.keep()
     return text
 
 
