@@ -33,7 +33,8 @@ from tests.reference.test_torch_trainer import (
     of,
 )
 from tests.sweeps.contents import results
-from tests.training.test_rounds import DIVERGING, SHAPES, STOPPING, STOPPING_WITH_MORE_STATE, Trained, assert_same
+from tests.training.rounds import DIVERGING, SHAPES, STOPPING, STOPPING_WITH_MORE_STATE, assert_same
+from tests.training.rounds import train as train_rounds
 
 DOUBLE = ("training.dtype=float64", "training.epochs=5")
 # One size of batch, so that there is one step to compile, and one to evaluate.
@@ -190,16 +191,6 @@ def _error(rounds: Sequence[Round], exact: Sequence[Round]) -> float:
     return float(np.median([np.sqrt(sum(each.sum() for each in squares)) for squares in pairs]))
 
 
-def trained(config: Config, seeds: Sequence[int]) -> dict[int, Trained]:
-    """Each round with every number that was logged of it."""
-    trainer = compiled(config, seeds)
-    logged: dict[int, list[dict[str, float]]] = {seed: [] for seed in seeds}
-    for record in trainer.epochs():
-        for index, seed in enumerate(record.seeds):
-            logged[seed].append({name: float(values[index]) for name, values in record.metrics.items()})
-    return {each.seed: Trained(each, logged[each.seed]) for each in trainer.rounds()}
-
-
 ALIKE = [
     *["odd widths, ragged last batch", "one output, batches of one", "double precision"],
     *["dropout over several blocks", "a validation part of the round's own data", "everything at once"],
@@ -209,9 +200,9 @@ ALIKE = [
 @pytest.mark.parametrize("name", ALIKE)
 def test_a_round_is_the_same_alone_or_in_company(small_config, name):
     config = small_config(*SHAPES[name])
-    alone = {seed: trained(config, [seed])[seed] for seed in range(6)}
+    alone = {seed: train_rounds(config, [seed], compiled)[seed] for seed in range(6)}
     for stack in ([0, 1], [3, 4, 5], [2, 0, 5, 4, 1, 3]):
-        for seed, each in trained(config, stack).items():
+        for seed, each in train_rounds(config, stack, compiled).items():
             assert_same(each, alone[seed])
 
 
@@ -221,12 +212,12 @@ def test_a_round_is_the_same_alone_or_in_company(small_config, name):
 @pytest.mark.parametrize("data_seed", ["0", "round"])
 def test_a_round_that_ends_disturbs_nobody(small_config, settings, data_seed):
     config = small_config(*settings, f"data_seed={data_seed}")
-    alone = {seed: trained(config, [seed])[seed] for seed in range(11)}
+    alone = {seed: train_rounds(config, [seed], compiled)[seed] for seed in range(11)}
     assert len({each.round.epochs for each in alone.values()}) > 2
     if settings is not STOPPING_WITH_MORE_STATE:
         assert {each.round.status for each in alone.values()} == {"diverged", "finished"}
     for stack in (range(11), [9, 2], [3, 8, 5, 0], [1, 2, 4, 6, 8]):
-        for seed, each in trained(config, stack).items():
+        for seed, each in train_rounds(config, stack, compiled).items():
             assert_same(each, alone[seed])
 
 
