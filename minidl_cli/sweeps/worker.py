@@ -4,7 +4,9 @@ import gc
 import os
 import signal
 from errno import ENOMEM
-from multiprocessing.connection import Connection
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+from threading import Thread
 from traceback import format_exc
 
 from ..errors import Interrupted, TrainingError
@@ -20,6 +22,7 @@ def work(connection: Connection) -> None:
             configs with chunks to train on the last one, and with what is saved of them. It takes the events of a
             chunk and then None, or else the exception that came; and a None at the beginning.
     """
+    Thread(target=_end_with_first_process, daemon=True).start()
     # What is imported is no garbage: to search it again and again takes a third as long as the imports.
     gc.disable()
     from ..training.checkpoint import Timetable
@@ -51,6 +54,14 @@ def work(connection: Connection) -> None:
     except (EOFError, ConnectionError, Interrupted):
         # There is no more work, or the first process is gone. To take down all of PyTorch would take long.
         os._exit(0)
+
+
+def _end_with_first_process() -> None:
+    """End this process as soon as the first one is gone: an epoch can take long, and nobody waits for it any more."""
+    first = parent_process()
+    assert first is not None
+    wait([first.sentinel])
+    os._exit(0)
 
 
 def _is_lack_of_memory(error: Exception) -> bool:
