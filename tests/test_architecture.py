@@ -36,6 +36,7 @@ FLOORS = {
     "statistics": 1,
     "scores": 1,
     "randomness": 1,
+    "atomic": 1,
     "escaping": 1,
     "errors": 1,
 }

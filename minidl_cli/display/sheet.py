@@ -26,7 +26,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
-from ..runs.atomic import write_atomically
+from ..atomic import write_atomically
 
 Style = dict[str, Any]  # how matplotlib's Line2D looks
 

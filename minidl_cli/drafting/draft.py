@@ -5,10 +5,10 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from ..atomic import write_where_told
 from ..data.tables.messages import path_shown
 from ..display.text import printable
 from ..errors import InputError
-from ..runs.atomic import write_where_told
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from safetensors.torch import save
 
+from ..atomic import write_atomically
 from ..errors import InputError, TrainingError
-from ..runs.atomic import write_atomically
 from ..runs.folder import Run
 from ..training.evaluation import Weights, chosen_weights, restore
 from ..training.prediction import Predictor

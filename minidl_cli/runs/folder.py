@@ -17,10 +17,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..atomic import is_temporary, sync_folder, write_atomically
 from ..errors import InputError
 from ..escaping import shown
 from ..metrics import metric
-from .atomic import is_temporary, sync_folder, write_atomically
 from .environment import physical_memory
 from .reading import check_inside, is_folder, read_inside, reason, walk
 

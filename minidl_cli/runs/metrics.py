@@ -14,8 +14,9 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from ..atomic import write_atomically
 from ..errors import InputError
-from .atomic import write_atomically
+from .folder import MOST_ROW_BYTES
 
 Numbers = NDArray[np.float64]  # a metric of each round
 
@@ -142,6 +143,9 @@ class MetricsLog:
 
     def _resume(self) -> list[str]:
         try:
+            most = MOST_ROW_BYTES * (1 + 2 * self._is_logged.size)
+            if self.path.stat().st_size > most:
+                raise ValueError(f"it has more than {most:,} bytes")
             # The last line has no end if a process was killed while it wrote it.
             whole = self.path.read_bytes().rpartition(b"\n")[0]
             return self._take_over(whole.decode())

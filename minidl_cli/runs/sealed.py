@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from .atomic import write_atomically
+from ..atomic import write_atomically
 
 SEAL_BYTES = hashlib.sha256().digest_size
 

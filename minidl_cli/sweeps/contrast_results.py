@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from .. import metrics
+from ..atomic import write_atomically
 from ..display import figures
 from ..display.contrast_tables import contrast_markdown
 from ..errors import InputError
-from ..runs.atomic import write_atomically
 from ..runs.folder import Run
 from ..statistics import median_index
 from ..training.evaluation import checked_weights, chosen_weights

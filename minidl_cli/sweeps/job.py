@@ -11,11 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from .. import __version__
+from ..atomic import write_atomically
 from ..config.dump import to_yaml
 from ..config.schema import Config
 from ..display.text import readable
 from ..errors import GraphError, InputError, Interrupted, MinidlWarning, TrainingError
-from ..runs.atomic import write_atomically
 from ..runs.environment import environment, identify, physical_memory
 from ..runs.folder import Run
 from ..runs.lock import Lock

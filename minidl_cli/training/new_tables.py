@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..atomic import write_where_told
 from ..config.load import open_without_waiting
 from ..data.columns import NO_CLASS, Column, written
 from ..data.dataset import encode
@@ -23,7 +24,6 @@ from ..data.tables.reading import open_table
 from ..data.tables.table_file import TableFile, Wanted
 from ..display.text import readable
 from ..errors import InputError, MinidlWarning
-from ..runs.atomic import write_where_told
 from ..runs.environment import physical_memory
 from .prediction import Predictor
 from .samples import Samples

@@ -25,7 +25,7 @@ def assert_refused(process, reason):
 
 
 def test_files_that_cannot_grow(processes):
-    fill_files(processes, BRIEF, random.Random(0), times=8)
+    fill_files(processes, BRIEF, random.Random(0), times=5)
 
 
 @pytest.mark.long

@@ -52,7 +52,7 @@ def test_epochs_are_added_to_a_finished_run(sweep, schedule):
         ["optimizer={adam: {lr: 0.01, amsgrad: true}}", "model.1={dropout: 0.2}"],
         ["training.validation=0.3", "training.early_stopping={patience: 3}", "model.1=batch_norm"],
         ["framework=torch", "sweep.rounds=2"],
-        ["training.log_every=3"],
+        ["training.log_every=4"],  # the sixth epoch is logged as the last one, and is not any more
         ["data_seed=round", "training.compiled=never"],
         ["sweep.vary={optimizer.sgd.lr: [0.1, 0.01]}"],
     ],
@@ -69,6 +69,14 @@ def test_epochs_are_added_to_an_interrupted_run(processes, sweep):
     assert process.wait() == 128 + signal.SIGTERM
     sweep("training.epochs=350", resumed=training.run)
     assert_same_results(training.run, sweep("training.epochs=350"))
+
+
+def test_interrupted_run_ends_sooner(processes, sweep):
+    training = Training(processes, Case("training.epochs=300", "sweep.rounds=1"), "runs")
+    process = training.go_on("--workers", "1", prepare=partial(signal_in_epoch, signal.SIGTERM, 0, 200))
+    assert process.wait() == 128 + signal.SIGTERM
+    sweep("training.epochs=250", resumed=training.run)
+    assert_same_results(training.run, sweep("training.epochs=250", "sweep.rounds=1"))
 
 
 def test_rounds_are_added(sweep):
@@ -107,6 +115,10 @@ class TestRefused:
     def test_more_epochs_where_the_schedule_depends_on_the_last(self, sweep, refused):
         (line,) = refused(sweep("training.schedule=cosine", FEW), MANY)
         assert "training.epochs: cannot be changed on resume: the learning rates of the schedule cosine" in line
+
+    def test_more_epochs_where_the_last_one_was_validated_only_as_such(self, sweep, refused):
+        (line,) = refused(sweep("training.validation=0.3", "training.log_every=4", FEW), MANY)
+        assert "training.epochs: cannot be changed on resume" in line
 
     def test_fewer_epochs_than_were_trained(self, sweep, refused):
         (line,) = refused(sweep(MANY), FEW)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from minidl_cli.atomic import write_atomically
 from minidl_cli.errors import InputError
-from minidl_cli.runs.atomic import write_atomically
 from minidl_cli.runs.folder import Run
 from minidl_cli.runs.metrics import Curves, MetricsLog, read_metrics
 

@@ -250,7 +250,7 @@ def test_temporaries_are_swept(tmp_path):
 
 def test_what_a_killed_write_leaves_is_a_temporary(tmp_path, monkeypatch):
     """Its name is what `sweep_temporaries` looks for; here it is killed before it can clean up."""
-    from minidl_cli.runs.atomic import write_atomically
+    from minidl_cli.atomic import write_atomically
 
     run = Run.create(tmp_path, "a", FILES)
     for name in ("summary.json", "x" * 255, "é\n" * 80):
