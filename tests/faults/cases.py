@@ -39,6 +39,8 @@ class Case:
         return [str(self._config or small), *(word for setting in self.settings for word in ("-s", setting))]
 
 
+# Few epochs: most of such a training is its beginning and its end.
+BRIEF = Case("training.epochs=300", "training.validation=0.3", "training.early_stopping={patience: 50}")
 # It trains for minutes, unless it is stopped.
 ENDLESS = Case("training.epochs=1000000", "training.log_every=10")
 

@@ -55,7 +55,7 @@ def _lasting(value: Any) -> Any:
 
 def leftovers(folder: Path) -> list[Path]:
     """Return the temporary files and half-made folders below a folder."""
-    return [path for path in folder.rglob(".*") if path.name != ".gitignore"]
+    return list(folder.rglob(".*"))
 
 
 def figures(run: Path) -> set[str]:

@@ -1,6 +1,7 @@
 """Processes of minidl that tests start, signal and kill."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -60,6 +61,13 @@ class Process:
         """Wait until something is so; the process should run until then."""
         wait_until(lambda: condition() or not self.is_running())
         assert condition(), f"ended with {self.wait()} before: {self.err}"
+
+    def wait_until_it_catches(self, number: int) -> None:
+        """Wait until the process has said what it does on a signal; before, Python or the system decides."""
+        caught = re.compile(rb"^SigCgt:\s*(\w+)$", re.MULTILINE)
+        self.wait_until(
+            lambda: any(int(mask, 16) >> number - 1 & 1 for mask in caught.findall(_read(self.pid, "status")))
+        )
 
     def signal(self, number: int) -> None:
         """Send a signal to the process alone, unless it has ended."""

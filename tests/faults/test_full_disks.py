@@ -6,14 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.cases import CASES, ENDLESS, Case
-from tests.faults.comparing import assert_same_results, leftovers
+from tests.faults.cases import BRIEF, CASES, ENDLESS
+from tests.faults.comparing import assert_same_results, figures, leftovers
 from tests.faults.disks import drop_privileges, read_only, small_disk
 from tests.faults.dying import limit_files
-from tests.faults.training import Training
-
-IN_THIS_PROCESS = ("--workers", "1")
-BRIEF = Case("training.epochs=300", "training.validation=0.3", "training.early_stopping={patience: 50}")
+from tests.faults.training import IN_THIS_PROCESS, Training
 
 
 def assert_refused(process, reason):
@@ -34,19 +31,25 @@ def test_many_files_that_cannot_grow(processes, name):
     fill_files(processes, CASES[name], random.Random(name), times=25)
 
 
-def fill_files(processes, case, sizes, times):
+@pytest.mark.long
+def test_figures_that_cannot_grow(processes):
+    fill_files(processes, BRIEF, random.Random(0), times=10, figures=True)
+
+
+def fill_files(processes, case, sizes, times, **drawn):
     """Let a training write so much of each file only, more or less each time, and then as much as it likes."""
-    undisturbed = Training(processes, case, "undisturbed").finish(*IN_THIS_PROCESS)
+    undisturbed = Training(processes, case, "undisturbed").finish(*IN_THIS_PROCESS, **drawn)
     largest = max(path.stat().st_size for path in undisturbed.rglob("*") if path.is_file())
     training = Training(processes, case, "disturbed")
     for _ in range(times):
         # What the command prints goes into a file, too.
         size = int(500 * (largest / 500) ** sizes.uniform(0, 0.999))
-        process = training.go_on(*IN_THIS_PROCESS, "-q", prepare=partial(limit_files, size))
+        process = training.go_on(*IN_THIS_PROCESS, "-q", prepare=partial(limit_files, size), **drawn)
         assert_refused(process, "File too large")
         training.assert_whole()
         assert leftovers(processes.folder / "disturbed") == []
-    assert_same_results(training.finish(*IN_THIS_PROCESS), undisturbed)
+    assert_same_results(training.finish(*IN_THIS_PROCESS, **drawn), undisturbed)
+    assert figures(training.run) == figures(undisturbed)
 
 
 @pytest.mark.long

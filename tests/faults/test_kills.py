@@ -10,16 +10,13 @@ from itertools import count
 
 import pytest
 
-from tests.faults.cases import CASES, Case
+from tests.faults.cases import BRIEF, CASES
 from tests.faults.comparing import assert_same_results, figures, leftovers, parts, rows
 from tests.faults.dying import die_at_size, signal_at_change, signal_in_epoch
-from tests.faults.training import Training
+from tests.faults.training import IN_THIS_PROCESS, IN_WORKERS, Training
 
 # What Python takes to start with all that minidl imports, and the figures of a run to be drawn, in seconds.
 START, FIGURES = 2.0, 2.0
-IN_THIS_PROCESS, IN_WORKERS = ("--workers", "1"), ("--workers", "2", "--chunk", "1")
-# Few epochs: most of such a training is its beginning and its end.
-BRIEF = Case("training.epochs=300", "training.validation=0.3", "training.early_stopping={patience: 50}")
 
 
 def kill_and_resume(processes, case, moments, ways, *, share_of_users_commands=0.0):
@@ -36,6 +33,7 @@ def kill_and_resume(processes, case, moments, ways, *, share_of_users_commands=0
     seed, epoch, *_ = moments.choice([row for part in parts(undisturbed) for row in rows(undisturbed / part)[1:]])
     prepare = partial(signal_in_epoch, signal.SIGKILL, int(seed), int(epoch))
     assert training.go_on(*IN_THIS_PROCESS, prepare=prepare).wait() == -signal.SIGKILL
+    killed = []
     for way in ways:
         is_forked = moments.random() >= share_of_users_commands
         process = training.go_on(*way, is_forked=is_forked)
@@ -43,11 +41,14 @@ def kill_and_resume(processes, case, moments, ways, *, share_of_users_commands=0
         process.signal(signal.SIGKILL)
         assert process.wait() in (0, -signal.SIGKILL), process.err
         training.assert_whole()
+        killed.append(process)
     assert_same_results(training.finish("--workers", "1", "--chunk", "2"), undisturbed)
+    for process in killed:
+        process.wait_until_all_are_gone()  # workers notice that nobody listens to them
 
 
 def test_killed_at_random_moments(processes):
-    case = CASES["batch_norm, early stopping, in PyTorch's operations"].but("training.epochs=700")
+    case = CASES["batch_norm, early stopping, in PyTorch's operations"].but("training.epochs=400")
     kill_and_resume(processes, case, random.Random(0), 2 * [IN_THIS_PROCESS])
 
 

@@ -6,9 +6,7 @@ import pytest
 
 from tests.faults.cases import CASES, ENDLESS, Case
 from tests.faults.comparing import assert_same_results, leftovers
-from tests.faults.training import Training
-
-IN_THIS_PROCESS = ("--workers", "1")
+from tests.faults.training import IN_THIS_PROCESS, Training
 
 
 def test_run_that_is_being_trained_cannot_be_resumed(processes):

@@ -11,6 +11,9 @@ from safetensors.numpy import load_file
 from tests.faults.cases import Case
 from tests.faults.processes import Process, Processes
 
+# Options: in which processes rounds train, and how many of them together.
+IN_THIS_PROCESS, IN_WORKERS = ("--workers", "1"), ("--workers", "2", "--chunk", "1")
+
 
 class Training:
     """What a user does to get a case trained: start it, and resume it as soon as there is a run folder.
