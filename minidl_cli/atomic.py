@@ -5,6 +5,8 @@ import re
 import secrets
 from pathlib import Path
 
+from .errors import Interrupted
+
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
@@ -14,6 +16,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     Raises:
         OSError: the disk is full, or the folder cannot be written; what was at `path` is still there.
     """
+    Interrupted.begin()
     # Its name is new: of two processes that write the same file, none writes into the other's, or through a link.
     temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.tmp")
     try:

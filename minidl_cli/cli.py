@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 import click
 
@@ -79,10 +79,19 @@ def main() -> None:
         _say("there is not enough memory; use fewer workers, a smaller chunk, or smaller batches")
         sys.exit(1)
     except Interrupted as stop:
-        for number in _stopping_signals():
-            signal.signal(number, signal.SIG_IGN)
-        _say(f"stopped by {signal.Signals(stop.signal).name}")
-        sys.exit(128 + stop.signal)
+        _end_stopped(stop.signal)
+    except Exception:
+        # A library may turn an interrupt into an error of its own.
+        if (came := Interrupted.came()) is None:
+            raise
+        _end_stopped(came)
+
+
+def _end_stopped(number: int) -> NoReturn:
+    for each in _stopping_signals():
+        signal.signal(each, signal.SIG_IGN)
+    _say(f"stopped by {signal.Signals(number).name}")
+    sys.exit(128 + number)
 
 
 def _stopping_signals() -> list[signal.Signals]:

@@ -1,5 +1,6 @@
 """The errors that minidl raises on purpose. Each becomes plain lines and an exit code on the command line."""
 
+import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -69,6 +70,7 @@ class Interrupted(BaseException):
     _came: ClassVar[int | None] = None
     _when: ClassVar[float] = 0.0
     _is_deferred: ClassVar[bool] = False
+    _has_begun: ClassVar[bool] = False
 
     def __init__(self, signal: int):
         super().__init__(signal)
@@ -78,8 +80,12 @@ class Interrupted(BaseException):
     def handle(cls, number: int, frame: FrameType | None) -> None:
         """Handle a signal: remember that the process was asked to stop, and raise; at once, or soon if deferred.
 
-        It leaves the process two seconds to clean up in peace, in which further signals change nothing.
+        It leaves the process two seconds to clean up in peace, in which further signals change nothing. As long as
+        there is nothing to clean up the process just ends: not every module bears an exception while it is imported.
         """
+        if not cls._has_begun:
+            os.write(2, f"stopped by {signal.Signals(number).name}\n".encode())
+            os._exit(128 + number)
         if cls._came is None or monotonic() > cls._when + CLEANUP_SECONDS:
             is_first = cls._came is None
             cls._came, cls._when = cls._came or number, monotonic()
@@ -90,6 +96,11 @@ class Interrupted(BaseException):
                 raise cls(cls._came)
 
     @classmethod
+    def begin(cls) -> None:
+        """Note that from now on there is something to clean up."""
+        cls._has_begun = True
+
+    @classmethod
     def _end_deferral(cls, number: int, frame: FrameType | None) -> None:
         cls.check()
 
@@ -97,19 +108,19 @@ class Interrupted(BaseException):
     @contextmanager
     def deferred(cls) -> Iterator[None]:
         """Within the context, a signal only raises where `check` is called, or at the end; anywhere after a second."""
-        cls._is_deferred = True
+        before, cls._is_deferred = cls._is_deferred, True
         try:
             yield
         finally:
-            cls._is_deferred = False
+            cls._is_deferred = before
             if cls._came is not None:
                 signal.setitimer(signal.ITIMER_REAL, 0)
         cls.check()
 
     @classmethod
-    def came(cls) -> bool:
-        """Tell whether the process was asked to stop."""
-        return cls._came is not None
+    def came(cls) -> int | None:
+        """Return the signal by which the process was asked to stop; None if it was not."""
+        return cls._came
 
     @classmethod
     def check(cls) -> None:

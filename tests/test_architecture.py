@@ -41,7 +41,7 @@ FLOORS = {
     "errors": 1,
 }
 BESIDE = {("sweeps", "reference"), ("comparison", "statistics"), ("statistics", "randomness")}
-BESIDE |= {("exporting", "reference")}
+BESIDE |= {("exporting", "reference"), ("atomic", "errors")}
 # A verb parses, calls and prints: the mathematics is further down.
 NOT_FOR = {("commands", "nn"), ("commands", "data"), ("commands", "optim")}
 

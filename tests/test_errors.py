@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -14,6 +16,7 @@ from minidl_cli.errors import Interrupted
 def _handler(monkeypatch):
     monkeypatch.setattr(Interrupted, "_came", None)
     monkeypatch.setattr(Interrupted, "_when", 0.0)
+    monkeypatch.setattr(Interrupted, "_has_begun", True)
     monkeypatch.setattr(errors, "GRACE_SECONDS", 0.1)
     before = {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGALRM)}
     signal.signal(signal.SIGUSR1, Interrupted.handle)
@@ -75,4 +78,16 @@ def test_further_signals_leave_time_to_clean_up(monkeypatch):
 def test_nothing_came():
     with Interrupted.deferred():
         Interrupted.check()
-    assert not Interrupted.came()
+    assert Interrupted.came() is None
+
+
+def test_ends_the_process_where_there_is_nothing_to_clean_up(tmp_path):
+    """As an exception would come in the middle of an import."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, signal\nfrom minidl_cli.errors import Interrupted\n"
+        "signal.signal(signal.SIGTERM, Interrupted.handle)\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGTERM)\nexcept BaseException:\n    print('raised')\n"
+    )
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "stopped by SIGTERM\n")

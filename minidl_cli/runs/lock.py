@@ -7,7 +7,7 @@ import weakref
 from pathlib import Path
 from types import TracebackType
 
-from ..errors import InputError, MinidlWarning
+from ..errors import InputError, Interrupted, MinidlWarning
 
 
 class Lock:
@@ -23,6 +23,7 @@ class Lock:
     """
 
     def __init__(self, path: Path):
+        Interrupted.begin()
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:

@@ -65,7 +65,10 @@ class Checkpoints:
     def begun(self, seeds: Iterable[int]) -> list[Begun]:
         """Return the stacks of rounds with these seeds that were begun.
 
-        A file that cannot be used is removed, with a warning.
+        A file whose content cannot be used is removed, with a warning.
+
+        Raises:
+            InputError: a file cannot be read or removed.
         """
         expected, found = set(seeds), []
         for path in sorted(self._folder.glob("*.checkpoint")):
@@ -73,7 +76,7 @@ class Checkpoints:
                 checkpoint = self._read(path)
                 if not (set(checkpoint.seeds) <= expected and path == self._path(checkpoint.seeds)):
                     raise ValueError("it is of other rounds")
-            except (ValueError, InputError) as error:
+            except ValueError as error:
                 self._drop(path, f"cannot be used ({error})")
                 continue
             expected -= set(checkpoint.seeds)
@@ -87,7 +90,10 @@ class Checkpoints:
 
     def _drop(self, path: Path, problem: str) -> None:
         warnings.warn(f"{path}: {problem}: its rounds are trained from the start", MinidlWarning, stacklevel=3)
-        path.unlink()
+        try:
+            path.unlink()
+        except OSError as error:
+            raise InputError(f"{path}: cannot be removed: {error.strerror or error}") from error
 
     def _read(self, path: Path) -> Checkpoint:
         return Checkpoint.decode(unseal(self._run.read(f"{FOLDER}/{path.name}", physical_memory())))

@@ -271,7 +271,8 @@ class VariantsJob:
         if self.is_done:
             return
         # Drawing takes half a second to import: not before it is needed.
-        from .contrast_results import write_variants
+        with Interrupted.deferred():
+            from .contrast_results import write_variants
 
         try:
             sides = [Side.of(label, job.run) for label, job in self._jobs.items()]

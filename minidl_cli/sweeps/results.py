@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..errors import Interrupted
 from ..runs.folder import Run
 from ..runs.metrics import MetricsLog
 from ..training.build import Task
@@ -42,7 +43,8 @@ def write_results(
     if targets := task.config.sweep.target:
         described["targets"] = describe_targets(targets, run.round_rows(), log.curves())
     run.write_json("summary.json", described)
-    from .drawing import draw_figures
+    with Interrupted.deferred():
+        from .drawing import draw_figures
 
     draw_figures(run, task, rounds, log, described["report"])
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import __version__
 from ..config.schema import Config
+from ..config.variants import Variant
 from ..errors import InputError, MinidlWarning
 from ..runs.environment import environment
 from ..runs.folder import Run
@@ -68,8 +69,7 @@ def _job(run: Run, lock: Lock, settings: Sequence[str], workers: int | None, chu
         if not job.is_done:
             _settle(run, config, job.planned.step)
         return job
-    found = variants(config)
-    jobs = {each.label: _rounds_job(run.variant(each.folder), each.config, workers, chunk) for each in found}
+    jobs = {each.label: _variant_job(run, each, workers, chunk) for each in variants(config)}
     is_done = all(job.is_done for job in jobs.values()) and _is_complete(run, LAST_FIGURE_OF_VARIANTS)
     if not is_done:
         _settle(run, config)
@@ -77,6 +77,13 @@ def _job(run: Run, lock: Lock, settings: Sequence[str], workers: int | None, chu
             if not job.is_done:
                 _settle(job.run, job.planned.config, job.planned.step)
     return VariantsJob(run, jobs, lock, is_done=is_done)
+
+
+def _variant_job(run: Run, variant: Variant, workers: int | None, chunk: int | None) -> RoundsJob:
+    try:
+        return _rounds_job(run.variant(variant.folder), variant.config, workers, chunk)
+    except InputError as error:
+        raise InputError([f"{problem} (in the variant {variant.label})" for problem in error.problems]) from error
 
 
 def _rounds_job(
@@ -113,7 +120,7 @@ def _refuse_changes(before: dict[str, Any], after: dict[str, Any]) -> None:
 
 def _differences(before: Any, after: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
     """Yield the paths of what differs."""
-    if isinstance(before, dict) and isinstance(after, dict):
+    if isinstance(before, dict) and isinstance(after, dict) and before.keys() & after.keys():
         for key in dict.fromkeys([*before, *after]):
             yield from _differences(before.get(key), after.get(key), (*path, key))
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):

@@ -30,6 +30,7 @@ def work(connection: Connection) -> None:
 
     gc.freeze()
     gc.enable()
+    Interrupted.begin()
     signal.signal(signal.SIGTERM, Interrupted.handle)
     timetable = Timetable()
     try:
