@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from minidl_cli import load_config
 from minidl_cli.sweeps.sweep import start
-from minidl_cli.training.checkpoint import Timetable
+from minidl_cli.sweeps.timetable import Timetable
 
 ADAM = "optimizer={adam: 0.001}"
 # Rounds, epochs and settings of each work, all on the data of the disc; and how many seconds are between checkpoints.

@@ -10,8 +10,13 @@ from .errors import Interrupted
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
-def write_atomically(path: Path, content: bytes | str) -> None:
+def write_atomically(path: Path, content: bytes | str, end: bytes = b"") -> None:
     """Write a file by way of a temporary one in the same folder, so that a reader sees the old or the new.
+
+    Args:
+        path: the file.
+        content: what it is to hold.
+        end: what follows the content.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written; what was at `path` is still there.
@@ -22,6 +27,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     try:
         with temporary.open("xb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
+            file.write(end)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

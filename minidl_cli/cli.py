@@ -16,7 +16,7 @@ from typing import NoReturn, TextIO
 import click
 
 from . import __version__
-from .errors import Interrupted, MinidlError, MinidlWarning
+from .errors import Interrupted, MinidlError, MinidlWarning, is_lack_of_memory
 from .escaping import escaped
 
 VERBS = ("train", "eval", "predict", "sweep", "show", "check", "inspect", "compare", "export", "init", "runs", "schema")
@@ -75,16 +75,16 @@ def main() -> None:
     except OSError as error:
         _say(f"cannot write: {error.strerror or error}")
         sys.exit(1)
-    except MemoryError:
-        _say("there is not enough memory; use fewer workers, a smaller chunk, or smaller batches")
-        sys.exit(1)
     except Interrupted as stop:
         _end_stopped(stop.signal)
-    except Exception:
+    except Exception as error:
         # A library may turn an interrupt into an error of its own.
-        if (came := Interrupted.came()) is None:
+        if (came := Interrupted.came()) is not None:
+            _end_stopped(came)
+        if not is_lack_of_memory(error):
             raise
-        _end_stopped(came)
+        _say("there is not enough memory; use fewer workers, a smaller chunk, or smaller batches")
+        sys.exit(1)
 
 
 def _end_stopped(number: int) -> NoReturn:

@@ -59,6 +59,11 @@ class CompilationError(Exception):
     """A step cannot be compiled; the message says why. Nothing is lost: PyTorch's operations do the same."""
 
 
+def is_lack_of_memory(error: BaseException) -> bool:
+    """Tell whether Python or PyTorch, whose error has no class of its own, could not allocate memory."""
+    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+
+
 class Interrupted(BaseException):
     """The process was asked to stop, by Ctrl-C for example. Not an Exception: nothing should take it for a failure.
 
@@ -70,6 +75,7 @@ class Interrupted(BaseException):
     _came: ClassVar[int | None] = None
     _when: ClassVar[float] = 0.0
     _is_deferred: ClassVar[bool] = False
+    _is_long_work: ClassVar[bool] = False
     _has_begun: ClassVar[bool] = False
 
     def __init__(self, signal: int):
@@ -102,12 +108,13 @@ class Interrupted(BaseException):
 
     @classmethod
     def _end_deferral(cls, number: int, frame: FrameType | None) -> None:
-        cls.check()
+        if cls._is_long_work:
+            cls.check()
 
     @classmethod
     @contextmanager
     def deferred(cls) -> Iterator[None]:
-        """Within the context, a signal only raises where `check` is called, or at the end; anywhere after a second."""
+        """Within the context, a signal only raises where `check` is called, or at the end; or soon, in `long_work`."""
         before, cls._is_deferred = cls._is_deferred, True
         try:
             yield
@@ -116,6 +123,16 @@ class Interrupted(BaseException):
             if cls._came is not None:
                 signal.setitimer(signal.ITIMER_REAL, 0)
         cls.check()
+
+    @classmethod
+    @contextmanager
+    def long_work(cls) -> Iterator[None]:
+        """Within the context, a signal that is deferred raises a second after it came."""
+        cls._is_long_work = True
+        try:
+            yield
+        finally:
+            cls._is_long_work = False
 
     @classmethod
     def came(cls) -> int | None:

@@ -58,8 +58,17 @@ def test_deferred_until_the_end():
     assert deferred(send_signal, list) == (2, Interrupted)
 
 
-def test_deferred_for_a_while_only():
-    assert deferred(send_signal, lambda: time.sleep(10), list) == (1, Interrupted)
+def work_long(seconds):
+    with Interrupted.long_work():
+        time.sleep(seconds)
+
+
+def test_deferred_for_a_while_only_in_long_work():
+    assert deferred(send_signal, lambda: work_long(10), list) == (1, Interrupted)
+
+
+def test_what_is_saved_beside_long_work_is_not_cut_short():
+    assert deferred(lambda: work_long(0), send_signal, lambda: time.sleep(0.2), list) == (4, Interrupted)
 
 
 def test_errors_are_not_replaced():

@@ -1,12 +1,14 @@
 """Arguments and options that several verbs share."""
 
 import json
+import os
+import shlex
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..runs.folder import DEFAULT_RUNS_DIR, Run
+from ..runs.folder import CONFIG, DEFAULT_RUNS_DIR, Run
 
 config_argument = click.argument("config", type=click.Path(path_type=Path))
 config_or_resume_argument = click.argument(
@@ -49,9 +51,16 @@ def check_resume(config: Path | None, resume: str | None, **others: object) -> N
         raise click.UsageError("Missing argument 'CONFIG'.")
     if config is not None and resume is not None:
         raise click.UsageError("CONFIG and --resume exclude each other: the run has its config")
+    if config is not None and _is_run(config):
+        shown = shlex.quote(str(config))
+        raise click.UsageError(f"{shown} is a run, not a config; to go on with it: --resume {shown}")
     for name, value in others.items():
         if value and resume is not None:
             raise click.UsageError(f"--{name} and --resume exclude each other")
+
+
+def _is_run(path: Path) -> bool:
+    return os.path.lexists(path / CONFIG) or (str(path) == "latest" and not os.path.lexists(path))
 
 
 def print_json(document: Any) -> None:

@@ -3,14 +3,15 @@
 import gc
 import shlex
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ..display.text import printable
-from ..errors import Interrupted, TrainingError
+from ..errors import InputError, Interrupted, TrainingError
+from ..escaping import escaped
 from ..metrics import headline
 from ..runs.folder import Run
 from ._options import print_json
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ..sweeps.job import Job
 
 
-def start_again(
+def resumed_job(
     resume: str | None,
     runs_dir: Path,
     settings: tuple[str, ...],
@@ -42,13 +43,22 @@ def run_and_report(job: "Job", verb: str, *, quiet: bool, as_json: bool) -> None
     """Train the rounds of a job with a progress display, then print what came out, or how to go on."""
     try:
         _run(job, silent=quiet or job.is_done)
-    except (Interrupted, TrainingError) as stop:
+    except (Interrupted, Exception) as stop:
         if isinstance(stop, TrainingError) and job.run.is_finished:  # but no round did
             _report(job, quiet=quiet, as_json=as_json)
-        else:
-            click.echo(f"to go on: minidl {verb} --resume {shlex.quote(str(job.run.path))}", err=True)
+        elif not isinstance(stop, InputError):
+            with suppress(OSError):  # nobody may be there to read it; the exit code stays what it is
+                click.echo(f"to go on: minidl {verb} --resume {_quoted(str(job.run.path))}", err=True)
         raise
     _report(job, quiet=quiet, as_json=as_json)
+
+
+def _quoted(path: str) -> str:
+    """Return a path as a shell takes it, without signs that a terminal would take for commands."""
+    if path.isprintable():
+        return shlex.quote(path)
+    signs = (f"\\{sign}" if sign in "\\'" else escaped(sign) for sign in path)
+    return f"$'{''.join(signs)}'"
 
 
 def _run(job: "Job", *, silent: bool) -> None:

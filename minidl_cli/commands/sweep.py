@@ -81,7 +81,7 @@ def command(
         raise click.UsageError("--rounds and --seeds exclude each other")
     from ..sweeps.sweep import start
     from ..training.build import load_config
-    from ._training import run_and_report, start_again
+    from ._training import resumed_job, run_and_report
 
     if seeds is not None:
         settings = options.with_shortcuts(settings, seed=seeds.start, **{"sweep.rounds": len(seeds)})
@@ -89,7 +89,7 @@ def command(
         vary = (*vary, f"framework=minidl,{versus}")
     settings = options.with_shortcuts(settings, name=name, **{"sweep.rounds": rounds})
     if config is None:
-        job = start_again(resume, runs_dir, settings, workers, chunk)
+        job = resumed_job(resume, runs_dir, settings, workers, chunk)
     else:
         job = start(load_config(config, settings, vary), runs_dir, workers, chunk)
     run_and_report(job, "sweep", quiet=quiet, as_json=as_json)

@@ -43,11 +43,11 @@ def command(
     options.check_resume(config, resume)
     from ..sweeps.sweep import of_one_round, start
     from ..training.build import load_config
-    from ._training import run_and_report, start_again
+    from ._training import resumed_job, run_and_report
 
     settings = options.with_shortcuts(settings, seed=seed, name=name)
     if config is None:
-        job = start_again(resume, runs_dir, settings)
+        job = resumed_job(resume, runs_dir, settings)
     else:
         job = start(of_one_round(load_config(config, settings)), runs_dir)
     run_and_report(job, "train", quiet=quiet, as_json=as_json)

@@ -2,12 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import perf_counter
+from typing import IO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ..escaping import escaped
 from ..metrics import title
 from .text import duration, number
 
@@ -39,9 +41,12 @@ def show_progress(epochs: int, silent: bool, done: int = 0) -> Iterator[Progress
         silent: whether to show nothing.
         done: how many of the epochs were trained before.
     """
-    console = Console(stderr=True, highlight=False, quiet=silent)
-    if silent or not console.is_terminal:
-        yield _Lines(console, epochs, done)
+    console = Console(stderr=True, highlight=False)
+    if silent:
+        yield _Nothing()
+        return
+    if not console.is_terminal:
+        yield _Lines(console.file, epochs, done)
         return
     columns = [
         TextColumn("{task.fields[doing]}"),
@@ -51,6 +56,11 @@ def show_progress(epochs: int, silent: bool, done: int = 0) -> Iterator[Progress
     ]
     with Progress(*columns, console=console, transient=True) as progress:
         yield _Bar(progress, epochs, done)
+
+
+class _Nothing(ProgressDisplay):
+    def advance(self, doing: str, steps: int, epoch: int, measured: Mapping[str, float]) -> None:
+        pass
 
 
 class _Bar(ProgressDisplay):
@@ -64,8 +74,8 @@ class _Bar(ProgressDisplay):
 
 
 class _Lines(ProgressDisplay):
-    def __init__(self, console: Console, epochs: int, done: int):
-        self._console, self._total, self._done = console, epochs, done
+    def __init__(self, file: IO[str], epochs: int, done: int):
+        self._file, self._total, self._done = file, epochs, done
         self._shown = 100 * done // max(1, epochs)
         self._started = perf_counter()
 
@@ -77,7 +87,10 @@ class _Lines(ProgressDisplay):
         self._shown = percent - percent % LINE_PERCENT
         passed = duration(perf_counter() - self._started)
         line = f"{percent:3d}%  {_brief(doing)}  epoch {epoch}  {_written(measured)}  {passed}"
-        self._console.print(line, soft_wrap=True, markup=False)
+        # Where nobody reads the lines any more, or the disk that they go to is full, the training goes on.
+        with suppress(OSError):
+            self._file.write(f"{escaped(line)}\n")
+            self._file.flush()
 
 
 def _brief(doing: str) -> str:

@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 from ..randomness import generator
 from ..runs.metrics import Numbers
 from ..training.build import Task
-from ..training.checkpoint import Checkpoint
+from ..training.checkpoint import Checkpoint, Form, check_forms
 from ..training.exactness import single_thread
 from ..training.measures import Judge, Measures
 from ..training.samples import Samples, epoch_order
@@ -111,30 +111,23 @@ class TorchTrainer(Trainer):
     def checkpoint(self) -> Checkpoint:
         """Return the state at the end of an epoch, copied, with what PyTorch's optimizers remember."""
         found = super().checkpoint()
-        return replace(found, state=found.state | self._moments())
+        return replace(found, moments=self._moments())
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint, as `Trainer.restore` does."""
-        moments = {name: values for name, values in checkpoint.state.items() if name.startswith("moments.")}
-        others = {name: values for name, values in checkpoint.state.items() if name not in moments}
-        super().restore(replace(checkpoint, state=others))
+        """Go on from a checkpoint, as `Trainer.restore` does; its moments fit, too, as `check_moments` says."""
+        super().restore(checkpoint)
         self.twins = [self._twin(index) for index in range(len(self.stack))]
         for index, twin in enumerate(self.twins):
             remembered = twin.optimizer.state_dict()
-            for name, values in moments.items():
-                place, _, key = name.removeprefix("moments.").partition(".")
+            for name, values in checkpoint.moments.items():
+                place, _, key = name.partition(".")
                 remembered["state"].setdefault(int(place), {})[key] = torch.from_numpy(np.array(values[index]))
             twin.optimizer.load_state_dict(remembered)
 
     def _moments(self) -> dict[str, NDArray[Any]]:
         """Return what the optimizers remember, `[rounds, ...]` each, by the parameter's place and its own name."""
-        states = [twin.optimizer.state_dict()["state"] for twin in self.twins]
-        return {
-            f"moments.{place}.{key}": torch.stack([state[place][key] for state in states]).numpy()
-            for place, moments in states[0].items()
-            for key, value in moments.items()
-            if isinstance(value, Tensor)
-        }
+        of_rounds = [_moments(twin.optimizer) for twin in self.twins]
+        return {name: torch.stack([moments[name] for moments in of_rounds]).numpy() for name in of_rounds[0]}
 
     @torch.inference_mode()
     def _keep_weights(self) -> None:
@@ -167,6 +160,48 @@ class TorchTrainer(Trainer):
     def _rebuild(self, rounds: list[int]) -> None:
         super()._rebuild(rounds)
         self.twins = [self.twins[index] for index in rounds]
+
+
+def check_moments(checkpoint: Checkpoint, task: Task) -> None:
+    """Make sure that what a checkpoint has of PyTorch's optimizers is what those of a task remember.
+
+    Args:
+        checkpoint: one that fits the task, as `Checkpoint.check` says.
+        task: what is trained.
+
+    Raises:
+        InputError: a component of the task has no counterpart in PyTorch.
+        ValueError: a name, a type or a shape is another; or a number of steps is negative.
+    """
+    rounds, expected = len(checkpoint.stack), _moments_after_a_step(task) if checkpoint.epoch else {}
+    forms: dict[str, Form] = {
+        name: (str(moment.dtype).removeprefix("torch."), (rounds, *moment.shape)) for name, moment in expected.items()
+    }
+    check_forms(forms, checkpoint.moments)
+    for name, values in checkpoint.moments.items():
+        # Some optimizers take a root or a quotient of what follows from it.
+        if name.endswith(".step") and not (values >= 0).all():
+            raise ValueError(f"{name} is negative")
+
+
+def _moments_after_a_step(task: Task) -> dict[str, Tensor]:
+    """Return what the optimizer of a round of a task remembers after a step; only its names and forms matter."""
+    network = module(task.config, task.network.widths[0])
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    trial = optimizer(task.config, network.parameters())
+    trial.step()
+    return _moments(trial)
+
+
+def _moments(of: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return what an optimizer remembers, by the parameter's place and its own name, such as `0.exp_avg`."""
+    return {
+        f"{place}.{key}": value
+        for place, moments in of.state_dict()["state"].items()
+        for key, value in moments.items()
+        if isinstance(value, Tensor)
+    }
 
 
 @contextmanager

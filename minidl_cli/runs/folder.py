@@ -8,6 +8,7 @@ import math
 import os
 import re
 import secrets
+import shlex
 import shutil
 import stat
 import time
@@ -22,6 +23,7 @@ from ..errors import InputError
 from ..escaping import shown
 from ..metrics import metric
 from .environment import physical_memory
+from .lock import is_locked
 from .reading import check_inside, is_folder, read_inside, reason, walk
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ CONFIG = "config.yaml"
 
 # Where a sweep of variants has their run folders.
 VARIANTS = "variants"
+
+# What a run has from its beginning, though a sweep of variants has no columns of its own.
+FIRST_FILES = ("environment.json", "columns.json")
 
 # What is read of a run folder has at most so many bytes: of a table, for each row.
 MOST_JSON_BYTES = 32 << 20
@@ -247,10 +252,21 @@ class Run:
 
         That of a variant is its sweep's: a stranger may have made both.
         """
+        whole = self._whole
+        return whole, name if whole == self.path else f"{VARIANTS}/{self.id}/{name}"
+
+    @property
+    def sweep_folder(self) -> Path | None:
+        """The folder of the sweep that the run is a variant of; None if it is none."""
+        above = self.path.resolve().parent
+        return above.parent if above.name == VARIANTS and os.path.lexists(above.parent / CONFIG) else None
+
+    @property
+    def _whole(self) -> Path:
+        """The run's folder; that of the sweep if the run is one of its variants."""
         above = self.path.parent
-        if above.name == VARIANTS and os.path.lexists(above.parent / CONFIG):
-            return above.parent, f"{VARIANTS}/{self.id}/{name}"
-        return self.path, name
+        is_variant = above.name == VARIANTS and os.path.lexists(above.parent / CONFIG)
+        return above.parent if is_variant else self.path
 
     def refuse_links(self) -> None:
         """Make sure that nothing in the run folder leads out of it; to be called before anything is written there.
@@ -334,9 +350,19 @@ class Run:
         try:
             return self.read(name, most)
         except FileNotFoundError:
-            if self.has_variants and self.is_finished:
-                raise self._misses_a_variant() from None
-            raise InputError(f"{self.path}: has no {name}: the run has not finished, or was interrupted") from None
+            raise self._lacks(name) from None
+
+    def _lacks(self, name: str) -> InputError:
+        """Return the error that says why a file is not there, and what to do."""
+        if self.has_variants and self.is_finished:
+            return self._misses_a_variant()
+        problem = f"{self.path}: has no {name}"
+        if self.is_finished or (name in FIRST_FILES and not self.has_variants):
+            return InputError(f"{problem}: the folder is damaged")
+        if is_locked(self._whole):
+            return InputError(f"{problem} yet: the run is being trained")
+        advice = f"to go on: minidl train --resume {shlex.quote(str(self._whole))}"
+        return InputError(f"{problem}: the run has not finished, or was interrupted; {advice}")
 
     def _misses_a_variant(self) -> InputError:
         one = next(iter(self.variant_folders()), "none")

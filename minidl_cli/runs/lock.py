@@ -4,10 +4,15 @@ import fcntl
 import os
 import warnings
 import weakref
+from contextlib import suppress
 from pathlib import Path
+from time import sleep
 from types import TracebackType
 
 from ..errors import InputError, Interrupted, MinidlWarning
+
+# How often to try, within a fifth of a second.
+TRIES = 20
 
 
 class Lock:
@@ -30,7 +35,7 @@ class Lock:
             raise InputError(f"{path}: cannot be opened: {error.strerror or error}") from error
         self.close = weakref.finalize(self, os.close, descriptor)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor)
         except BlockingIOError:
             self.close()
             raise InputError(f"{path}: is being trained by another process") from None
@@ -46,6 +51,15 @@ class Lock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _lock(descriptor: int) -> None:
+    for _ in range(TRIES):
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        sleep(0.01)  # somebody may only look, as `is_locked` does
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def is_locked(path: Path) -> bool:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..atomic import write_atomically
 from ..errors import InputError
-from .folder import MOST_ROW_BYTES
+from .environment import physical_memory
 
 Numbers = NDArray[np.float64]  # a metric of each round
 
@@ -94,14 +94,15 @@ def _parsed(lines: Sequence[str], width: int) -> NDArray[np.void]:
 class MetricsLog:
     """Writes `metrics.csv`, flushed with every epoch, and keeps the numbers.
 
-    What is in the file already, as when a run is resumed, stays: a row that is there is not written again. Rows stand
-    in the order in which they came until the log is closed, then by seed and epoch.
+    A row that is there is not written again, as when a worker dies and its epochs come a second time. Rows stand in the
+    order in which they came until the log is closed, then by seed and epoch.
 
     Args:
         path: the file to write.
         seeds: the rounds.
         epochs: the epochs that are logged, ascending.
         names: the metrics, in the order of their columns.
+        reached: the last epoch of each round, by seed, of which rows that are in the file already are kept.
 
     Attributes:
         epochs: the logged epochs.
@@ -112,8 +113,15 @@ class MetricsLog:
         OSError: the file cannot be read or written.
     """
 
-    def __init__(self, path: Path, seeds: Sequence[int], epochs: Sequence[int], names: Sequence[str]):
-        self.path, self.epochs, self.names = path, list(epochs), list(names)
+    def __init__(
+        self,
+        path: Path,
+        seeds: Sequence[int],
+        epochs: Sequence[int],
+        names: Sequence[str],
+        reached: Mapping[int, int] | None = None,
+    ):
+        self.path, self.epochs, self.names, self._reached = path, list(epochs), list(names), reached or {}
         self._numbers = np.full((len(names), len(seeds), len(epochs)), np.nan)
         self.values = dict(zip(names, self._numbers, strict=True))
         self._is_logged = np.zeros((len(seeds), len(epochs)), dtype=np.bool_)
@@ -143,8 +151,7 @@ class MetricsLog:
 
     def _resume(self) -> list[str]:
         try:
-            most = MOST_ROW_BYTES * (1 + 2 * self._is_logged.size)
-            if self.path.stat().st_size > most:
+            if self.path.stat().st_size > (most := physical_memory() // 8):
                 raise ValueError(f"it has more than {most:,} bytes")
             # The last line has no end if a process was killed while it wrote it.
             whole = self.path.read_bytes().rpartition(b"\n")[0]
@@ -164,7 +171,7 @@ class MetricsLog:
         kept, rows, columns = [], [], []
         for place, (seed, epoch) in enumerate(zip(parsed["seed"].tolist(), parsed["epoch"].tolist(), strict=True)):
             row, column = self._row.get(seed), self._column.get(epoch)
-            if row is not None and column is not None:
+            if row is not None and column is not None and epoch <= self._reached.get(seed, 0):
                 kept.append(place)
                 rows.append(row)
                 columns.append(column)
@@ -204,13 +211,16 @@ class MetricsLog:
             # What could not be written has been raised already.
             if kind is None:
                 raise
-        if len(self._row) > 1 and kind is None:
+        if kind is None:
             self._sort()
 
     def _sort(self) -> None:
+        places = np.concatenate([*self._places, np.empty(0, dtype=np.intp)])
+        if (places[1:] > places[:-1]).all():
+            return
         with self.path.open("rb") as file:
             header, *lines = file
-        order = np.argsort(np.concatenate([*self._places, np.empty(0, dtype=np.intp)]))
+        order = np.argsort(places)
         write_atomically(self.path, header + b"".join([lines[place] for place in order.tolist()]))
 
 

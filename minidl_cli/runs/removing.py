@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ..errors import InputError
-from .folder import CONFIG, ID_END, VARIANTS, Run, hidden_folder, new_id
+from .folder import ID_END, Run, hidden_folder, new_id
 from .lock import Lock
 from .reading import reason
 
@@ -63,9 +63,9 @@ def _check(path: Path) -> None:
     """Make sure that a folder is a run's whole: others have a file `config.yaml`, too."""
     if path.is_symlink():
         raise InputError(f"{path}: is a link; name the run that it leads to, or remove the link yourself")
+    if sweep := Run(path).sweep_folder:
+        raise InputError(f"{path}: is a variant of a sweep; only the whole sweep can go, {sweep}")
     folder = path.resolve()
-    if folder.parent.name == VARIANTS and os.path.lexists(folder.parents[1] / CONFIG):
-        raise InputError(f"{path}: is a variant of a sweep; only the whole sweep can go, {folder.parents[1]}")
     if not (ID_END.search(folder.name) or os.path.lexists(folder / "environment.json")):
         raise InputError(f"{path}: is not a run: it has no environment.json")
 

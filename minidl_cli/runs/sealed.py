@@ -14,7 +14,7 @@ def write_sealed(path: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written; what was at `path` is still there.
     """
-    write_atomically(path, content + hashlib.sha256(content).digest())
+    write_atomically(path, content, hashlib.sha256(content).digest())
 
 
 def unseal(sealed: bytes) -> bytes:

@@ -1,18 +1,23 @@
 """The checkpoints in a run folder: a file for each stack of rounds."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError, MinidlWarning
+from ..reference.torch_trainer import check_moments
 from ..runs.environment import physical_memory
 from ..runs.folder import Run
 from ..runs.sealed import unseal, write_sealed
+from ..training.build import Task
 from ..training.checkpoint import Checkpoint
+from ..training.memory import estimate
 from .plan import Chunk
 
 FOLDER = "checkpoint"
+# What a file may have besides what the arrays are estimated to take.
+MOST_FACTS = 2**20
 
 
 @dataclass(frozen=True)
@@ -43,10 +48,13 @@ class Checkpoints:
 
     Args:
         run: the run.
+        task: what it trains.
     """
 
-    def __init__(self, run: Run):
-        self._run, self._folder = run, run.path / FOLDER
+    def __init__(self, run: Run, task: Task):
+        self._run, self._task, self._folder = run, task, run.path / FOLDER
+        arrays = 2 * estimate(task, len(task.config.seeds)).checkpoint  # rounds that stopped are there once more
+        self._most = min(MOST_FACTS + arrays, physical_memory() // 3)
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Put a checkpoint in the place of the last one of its stack.
@@ -60,33 +68,49 @@ class Checkpoints:
     def read(self, chunk: Chunk) -> Checkpoint | None:
         """Return the checkpoint of a chunk's stack; None if it has none."""
         path = self._path(chunk)
-        return self._read(path) if path.exists() else None
+        found = self._read(path) if path.exists() else None
+        return found if found and found.seeds == sorted(chunk) else None
 
-    def begun(self, seeds: Iterable[int]) -> list[Begun]:
-        """Return the stacks of rounds with these seeds that were begun.
+    def begun(self) -> list[Begun]:
+        """Return the stacks that were begun, as far as their files can be used.
 
-        A file whose content cannot be used is removed, with a warning.
+        Raises:
+            InputError: a file cannot be read.
+        """
+        return [found for _, found in self._examine() if isinstance(found, Begun)]
+
+    def drop_unusable(self) -> None:
+        """Remove the files that cannot be used, with a warning for each.
 
         Raises:
             InputError: a file cannot be read or removed.
         """
-        expected, found = set(seeds), []
+        for path, found in self._examine():
+            if isinstance(found, ValueError):
+                self._drop(path, f"cannot be used ({found})")
+
+    def drop(self, begun: Begun, problem: str) -> None:
+        """Forget what was begun, with a warning that says why."""
+        self._drop(self._path(begun.seeds), problem)
+
+    def _examine(self) -> Iterator[tuple[Path, Begun | ValueError]]:
+        """Yield each file with the stack that it is of, or with what is wrong with it."""
+        expected = set(self._task.config.seeds)
         for path in sorted(self._folder.glob("*.checkpoint")):
             try:
                 checkpoint = self._read(path)
                 if not (set(checkpoint.seeds) <= expected and path == self._path(checkpoint.seeds)):
                     raise ValueError("it is of other rounds")
+                checkpoint.check(self._task)
+                if self._task.config.framework == "torch":
+                    check_moments(checkpoint, self._task)
             except ValueError as error:
-                self._drop(path, f"cannot be used ({error})")
-                continue
-            expected -= set(checkpoint.seeds)
-            stopped = {each.seed for each in checkpoint.stopped}
-            found.append(Begun(checkpoint.seeds, checkpoint.epoch, checkpoint.last_epochs, stopped, checkpoint.seconds))
-        return found
-
-    def drop(self, begun: Begun, problem: str) -> None:
-        """Forget what was begun, with a warning that says why."""
-        self._drop(self._path(begun.seeds), problem)
+                yield path, error
+            else:
+                expected -= set(checkpoint.seeds)
+                stopped = {each.seed for each in checkpoint.stopped}
+                epochs = checkpoint.last_epochs
+                yield path, Begun(checkpoint.seeds, checkpoint.epoch, epochs, stopped, checkpoint.seconds)
 
     def _drop(self, path: Path, problem: str) -> None:
         warnings.warn(f"{path}: {problem}: its rounds are trained from the start", MinidlWarning, stacklevel=3)
@@ -96,7 +120,7 @@ class Checkpoints:
             raise InputError(f"{path}: cannot be removed: {error.strerror or error}") from error
 
     def _read(self, path: Path) -> Checkpoint:
-        return Checkpoint.decode(unseal(self._run.read(f"{FOLDER}/{path.name}", physical_memory())))
+        return Checkpoint.decode(unseal(self._run.read(f"{FOLDER}/{path.name}", self._most)))
 
     def _path(self, chunk: Chunk) -> Path:
         return self._folder / f"{chunk[0]}.checkpoint"

@@ -1,7 +1,6 @@
 """Training one chunk of rounds, in whichever process."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from time import monotonic
 
 from ..config.schema import Config
@@ -9,27 +8,14 @@ from ..data.dataset import Dataset
 from ..errors import GRACE_SECONDS, Interrupted
 from ..reference.torch_trainer import TorchTrainer
 from ..training.build import build
-from ..training.checkpoint import Checkpoint, Timetable
+from ..training.checkpoint import Checkpoint
 from ..training.compiled import make_trainer
 from ..training.round import Round
 from ..training.trainer import EpochRecord, Trainer
 from .plan import Chunk
+from .timetable import Timetable
 
-
-@dataclass(frozen=True)
-class Failure:
-    """Rounds that could not be trained.
-
-    Attributes:
-        seeds: their seeds.
-        reason: why.
-    """
-
-    seeds: Sequence[int]
-    reason: str
-
-
-Event = EpochRecord | Checkpoint | Round | Failure
+Event = EpochRecord | Checkpoint | Round
 
 
 def train_chunk(
@@ -52,12 +38,15 @@ def train_chunk(
         GraphError: a layer failed.
         Interrupted: a signal came, and the last checkpoint has been yielded.
     """
-    trainer = _trainer(config, saved.stack if saved else chunk, dataset)
-    if saved:
-        trainer.restore(saved)
+    with Interrupted.long_work():
+        trainer = _trainer(config, saved.stack if saved else chunk, dataset)
+        if saved:
+            trainer.restore(saved)
     yield from _train(trainer, timetable, config.training.checkpoint_every)
     yield from _save(trainer, timetable)
-    yield from trainer.rounds()
+    with Interrupted.long_work():
+        rounds = trainer.rounds()
+    yield from rounds
 
 
 def _trainer(config: Config, stack: Sequence[int], dataset: Dataset) -> Trainer:
@@ -68,18 +57,24 @@ def _trainer(config: Config, stack: Sequence[int], dataset: Dataset) -> Trainer:
 
 def _train(trainer: Trainer, timetable: Timetable, every: float) -> Iterator[EpochRecord | Checkpoint]:
     """Yield all epoch records, and a checkpoint where one is due or a signal came."""
-    kept, began = None, monotonic()
+    epochs, kept = trainer.epochs(), None
     try:
-        for record in trainer.epochs():
-            kept, is_long = None, monotonic() - began > GRACE_SECONDS
-            yield record
-            if Interrupted.came() or timetable.is_due(every):
+        while True:
+            if Interrupted.came() is not None:
                 yield from _save(trainer, timetable)
+                kept = None
                 Interrupted.check()
-            # Where an epoch takes longer than one may go on after a signal, what was before it is needed then.
-            if is_long:
-                kept = trainer.checkpoint()
             began = monotonic()
+            with Interrupted.long_work():
+                record = next(epochs, None)
+            if record is None:
+                return
+            took = monotonic() - began
+            yield record
+            if timetable.is_due(every):
+                yield from _save(trainer, timetable)
+            # After a signal, so long an epoch may not come to its end: what was before it is needed then.
+            kept = trainer.checkpoint() if took > GRACE_SECONDS / 2 else None
     except (Interrupted, KeyboardInterrupt):
         if kept:
             yield kept

@@ -1,40 +1,28 @@
 """The training of a config, or of its variants, into run folders: what is checked beforehand, and how it goes."""
 
-import json
-import os
 import warnings
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable
 from threading import Thread
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from .. import __version__
-from ..atomic import write_atomically
-from ..config.dump import to_yaml
 from ..config.schema import Config
-from ..display.text import readable
-from ..errors import GraphError, InputError, Interrupted, MinidlWarning, TrainingError
-from ..runs.environment import environment, identify, physical_memory
+from ..errors import Interrupted, MinidlWarning, TrainingError
 from ..runs.folder import Run
 from ..runs.lock import Lock
 from ..runs.metrics import MetricsLog
-from ..training.build import build, make_dataset
 from ..training.checkpoint import Checkpoint
-from ..training.compiled import CompiledStep, compile_ahead, compiled_step
-from ..training.exactness import single_thread, warn_of_inexact_products
+from ..training.compiled import CompiledStep, compile_ahead
+from ..training.exactness import warn_of_inexact_products
 from ..training.round import Round
 from ..training.trainer import EpochRecord
-from .checkpoints import Begun, Checkpoints
-from .chunks import Failure
+from .checkpoints import Checkpoints
 from .contrast import Side, contrast
-from .plan import plan
+from .planned import Planned
 from .results import import_drawing, write_results
-from .workers import Workers
-
-# What draws these comes last: where they are, all is complete.
-LAST_FIGURE, LAST_FIGURE_OF_VARIANTS = "curves.png", "variants.png"
+from .workers import Failure, Workers
 
 
 class Job(Protocol):
@@ -63,78 +51,6 @@ class Job(Protocol):
                 folder can no longer be written.
             Interrupted: a signal came; the folder has what is needed to go on.
         """
-
-
-class Planned:
-    """A config that has been checked, and divided into stacks.
-
-    Args:
-        config: what to train.
-        workers: the number of processes; by default what pays.
-        chunk: the number of rounds in a stack; by default what is fast together and fits in memory.
-        begun: the stacks that were begun before.
-
-    Attributes:
-        task: the objects that the config describes.
-        data: what identifies the data files, as `identify` returns it.
-        step: the compiled step, or who takes the steps instead of it.
-        plan: the stacks, and how many processes train them.
-
-    Raises:
-        InputError: the config's parts do not fit together, or memory is too small.
-    """
-
-    def __init__(self, config: Config, workers: int | None, chunk: int | None, begun: Sequence[Begun] = ()):
-        dataset = make_dataset(config)
-        # Before anything is read: a file that changes in between is then found to have changed.
-        self.data = identify(dataset.files())
-        self.config, self.task, self.begun = config, build(config, dataset), list(begun)
-        self.step = compiled_step(config, self.task.dataset)
-        stacks = [each.seeds for each in begun]
-        self.plan = plan(self.task, workers, chunk, is_compiled=isinstance(self.step, CompiledStep), begun=stacks)
-        self._check_memory()
-        self.task.fit(config.seeds)  # what cannot be fitted is found before anything is trained
-        self._check_shapes()
-        self._warn_of_lone_batch()
-
-    def files(self) -> dict[str, str]:
-        """Return the first files of the run folder."""
-        columns = {"columns.json": as_json(self.task.dataset.columns.as_dict())}
-        return first_files(self.config, self.plan.workers, str(self.step), self.data) | columns
-
-    def _check_memory(self) -> None:
-        config, training = self.config, self.plan.memory(self.task).total
-        log = MetricsLog.memory(len(config.seeds), len(config.training.logged_epochs()), len(self.task.metrics))
-        if training + log > physical_memory():
-            raise InputError(
-                f"{config.name}: this would take about {readable(training + log)} of memory, {readable(log)} of "
-                f"it for the metrics of all epochs, but this machine has {readable(physical_memory())}; use fewer "
-                "workers, a smaller chunk or model, or a larger training.log_every"
-            )
-
-    @single_thread()
-    def _check_shapes(self) -> None:
-        try:
-            self.task.network.allocate(1, self.task.dtype)
-        except GraphError as error:
-            raise self.config.error(error.place, str(error)) from error
-
-    def _warn_of_lone_batch(self) -> None:
-        batch_size, samples = self.config.training.batch_size, self.task.sizes["train"]
-        if batch_size > samples:
-            problem = f"training.batch_size is {batch_size}, but there are {samples} samples: an epoch is one batch"
-            warnings.warn(problem, MinidlWarning, stacklevel=2)
-
-
-def first_files(config: Config, workers: int, steps: str, data: Mapping[str, Any]) -> dict[str, str]:
-    """Return the contents of a run folder's first files by name, as far as every run has them."""
-    found = environment(__version__, "cpu", workers) | {"steps": steps, "data": data}
-    return {"config.yaml": to_yaml(config.resolved()), "environment.json": as_json(found)}
-
-
-def as_json(content: Any) -> str:
-    """Return the text of a JSON file (which may not hold NaN)."""
-    return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
 class RoundsJob:
@@ -184,19 +100,19 @@ class RoundsJob:
             Thread(target=import_drawing, daemon=True).start()
         workers.wait()
         started = perf_counter() - sum(each.seconds for each in planned.begun) / planned.plan.workers
-        checkpoints, rounds, failures = Checkpoints(run), dict[int, Round](), list[Failure]()
+        rounds, failures = dict[int, Round](), list[Failure]()
         try:
-            with (
-                Interrupted.deferred(),
-                MetricsLog(run.metrics_path, config.seeds, options.logged_epochs(), task.metrics) as log,
-            ):
-                self._check_log(log, checkpoints)
+            with Interrupted.deferred(), self._log() as log:
+                checkpoints = self._checkpoints(log)
+                shown = dict[int, int]()  # the last epoch of each round: those of a worker that dies come again
                 for event in workers.train(config, planned.plan, task.dataset, checkpoints.read):
                     match event:
                         case EpochRecord():
                             if options.is_logged(event.epoch):
                                 log.write(event.epoch, event.seeds, event.lr, event.metrics, event.seconds)
-                            yield event
+                            if event.epoch > shown.get(event.seeds[0], 0):
+                                shown |= dict.fromkeys(event.seeds, event.epoch)
+                                yield event
                         case Checkpoint():
                             # What a checkpoint goes on from has to be in the log for good.
                             log.sync()
@@ -213,11 +129,21 @@ class RoundsJob:
         except OSError as error:
             raise TrainingError(f"{run.path}: cannot be written: {error.strerror or error}") from error
 
-    def _check_log(self, log: MetricsLog, checkpoints: Checkpoints) -> None:
-        """Drop the checkpoints of rounds whose rows are not all there: only rounds that start over have them all."""
+    def _log(self) -> MetricsLog:
+        """Return the log of epochs, with what it has of those that something goes on from."""
+        config, begun = self.planned.config, self.planned.begun
+        reached = {seed: last for each in begun for seed, last in each.last_epochs.items()}
+        epochs = config.training.logged_epochs()
+        return MetricsLog(self.run.metrics_path, config.seeds, epochs, self.planned.task.metrics, reached)
+
+    def _checkpoints(self, log: MetricsLog) -> Checkpoints:
+        """Return the checkpoints, of rounds whose rows are all there: only rounds that start over get them all."""
+        checkpoints = Checkpoints(self.run, self.planned.task)
+        checkpoints.drop_unusable()
         for begun in self.planned.begun:
             if not all(log.has(seed, last) for seed, last in begun.last_epochs.items()):
                 checkpoints.drop(begun, f"{self.run.metrics_path.name} lacks epochs before it")
+        return checkpoints
 
     def _failed(self, seed: int) -> Round:
         """Return a round that failed."""
@@ -286,18 +212,3 @@ def _failure(run: Run, divergence: str, jobs: Iterable[RoundsJob]) -> TrainingEr
     statuses = {status for job in jobs for _, status in job.run.rounds()}
     problem = divergence if statuses == {"diverged"} else "no round finished"
     return TrainingError(f"{problem} ({run.path} has the records)")
-
-
-def settle(run: Run, config: Config) -> None:
-    """Make a run folder that of an unfinished run of a config.
-
-    Raises:
-        OSError: it cannot be written; the run is as it was.
-    """
-    made = run.config_path.stat()
-    text = to_yaml(config.resolved())
-    if text != run.config_path.read_text(encoding="utf-8"):
-        write_atomically(run.config_path, text)
-        os.utime(run.config_path, ns=(made.st_atime_ns, made.st_mtime_ns))  # which tells when the run was made
-    for name in ("summary.json", LAST_FIGURE, LAST_FIGURE_OF_VARIANTS):
-        (run.path / name).unlink(missing_ok=True)

@@ -1,26 +1,37 @@
 """Going on with a run that was stopped, or that is to be trained for longer."""
 
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..atomic import write_atomically
+from ..config.dump import to_yaml
 from ..config.schema import Config
 from ..config.variants import Variant
 from ..errors import InputError, MinidlWarning
 from ..runs.environment import environment
 from ..runs.folder import Run
 from ..runs.lock import Lock
-from ..training.build import Task, build, check_data_files, load_config, variants
+from ..training.build import Task, check_data_files, load_config, variants
 from ..training.compiled import CompiledStep, is_compiled
-from .checkpoints import Begun, Checkpoints
-from .job import LAST_FIGURE, LAST_FIGURE_OF_VARIANTS, Job, Planned, RoundsJob, VariantsJob, settle
+from .checkpoints import Begun
+from .job import Job, RoundsJob, VariantsJob
+from .planned import Planned
 
 # What the last digits depend on, besides the kind of processor.
 VERSIONS = ("minidl", "torch", "steps")
 # What may be other than before. All else has decided the numbers that are there already.
 CHANGEABLE = ("training.epochs", "training.checkpoint_every", "sweep.rounds", "sweep.target")
+# What draws these comes last: where they are, all is complete.
+LAST_FIGURE, LAST_FIGURE_OF_VARIANTS = "curves.png", "variants.png"
+# All figures there can be, of which some come from finished rounds, and would stay if none finishes.
+FIGURES = (
+    *("curves", "variants", "variants_end", "all_rounds", "clusters", "confusion", "data", "decision"),
+    *("final", "predicted", "predictions"),
+)
 
 
 def resume(
@@ -60,6 +71,8 @@ def start_again(run: Run, settings: Sequence[str] = (), workers: int | None = No
 
 
 def _job(run: Run, lock: Lock, settings: Sequence[str], workers: int | None, chunk: int | None) -> Job:
+    if sweep := run.sweep_folder:
+        raise InputError(f"{run.path}: is a variant of a sweep; resume the whole sweep, {sweep}")
     run.refuse_links()
     config, before = load_config(run.config_path, settings), load_config(run.config_path)
     _refuse_changes(before.resolved(), config.resolved())
@@ -67,15 +80,15 @@ def _job(run: Run, lock: Lock, settings: Sequence[str], workers: int | None, chu
     if not config.sweep.vary:
         job = _rounds_job(run, config, workers, chunk, lock)
         if not job.is_done:
-            _settle(run, config, job.planned.step)
+            _reopen(run, config, job.planned.step)
         return job
     jobs = {each.label: _variant_job(run, each, workers, chunk) for each in variants(config)}
     is_done = all(job.is_done for job in jobs.values()) and _is_complete(run, LAST_FIGURE_OF_VARIANTS)
     if not is_done:
-        _settle(run, config)
+        _reopen(run, config)
         for job in jobs.values():
             if not job.is_done:
-                _settle(job.run, job.planned.config, job.planned.step)
+                _reopen(job.run, job.planned.config, job.planned.step)
     return VariantsJob(run, jobs, lock, is_done=is_done)
 
 
@@ -92,11 +105,10 @@ def _rounds_job(
     """Check a run of rounds, and return the job of going on with it. Nothing is changed."""
     check_data_files(run, config)
     before, found = load_config(run.config_path), run.environment()
-    begun = Checkpoints(run).begun(config.seeds)
-    _refuse_epochs(build(config), before, begun)
-    planned = Planned(config, workers, chunk, begun)
-    is_done = _is_complete(run, LAST_FIGURE) and config == before and _has_all(planned)
-    if not is_done and any(each.epoch for each in begun):
+    planned = Planned(config, workers, chunk, run)
+    _refuse_epochs(planned.task, before, planned.begun)
+    is_done = _is_complete(run, LAST_FIGURE) and config == before and _has_all(run, planned)
+    if not is_done and any(each.epoch for each in planned.begun):
         steps = str(found.get("steps"))
         if isinstance(planned.step, CompiledStep) and not is_compiled(steps):
             planned.step = steps  # as it was, though they could be compiled now
@@ -157,11 +169,13 @@ def _is_complete(run: Run, last_figure: str) -> bool:
     return run.is_finished and (run.path / last_figure).exists()
 
 
-def _has_all(planned: Planned) -> bool:
-    """Tell whether all rounds have come to their end; those of which nothing is saved but the results, too."""
+def _has_all(run: Run, planned: Planned) -> bool:
+    """Tell whether all rounds have come to their end; where nothing is saved but the results, these tell."""
     epochs, seeds = planned.config.training.epochs, [seed for each in planned.begun for seed in each.seeds]
+    if not seeds:
+        return all(status != "failed" for _, status in run.rounds())
     done = sum(each.done(epochs) for each in planned.begun)
-    return not seeds or (len(seeds) == len(planned.config.seeds) and done == len(seeds) * epochs)
+    return len(seeds) == len(planned.config.seeds) and done == len(seeds) * epochs
 
 
 def _warn_of_change(run: Run, found: dict[str, Any], steps: str) -> None:
@@ -180,8 +194,11 @@ def _versions(found: dict[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in (found | {"torch": torch}).items() if name in VERSIONS}
 
 
-def _settle(run: Run, config: Config, step: CompiledStep | str | None = None) -> None:
-    """Make a run folder that of an unfinished run of a config, and note that it is resumed."""
+def _reopen(run: Run, config: Config, step: CompiledStep | str | None = None) -> None:
+    """Make a run folder that of an unfinished run of a config, and note that it is resumed.
+
+    What says that the run is complete goes first: so it does not seem to be, if this is stopped in between.
+    """
     try:
         found = run.environment()
         if step is not None:
@@ -191,7 +208,14 @@ def _settle(run: Run, config: Config, step: CompiledStep | str | None = None) ->
         run.write_json(
             "environment.json", found | {"resumed": [*(resumed if isinstance(resumed, list) else []), noted]}
         )
-        settle(run, config)
+        for figure in FIGURES:
+            for ending in (".png", ".csv"):
+                (run.path / figure).with_suffix(ending).unlink(missing_ok=True)
+        made, text = run.config_path.stat(), to_yaml(config.resolved())
+        if text != run.config_path.read_text(encoding="utf-8"):
+            write_atomically(run.config_path, text)
+            os.utime(run.config_path, ns=(made.st_atime_ns, made.st_mtime_ns))  # which tells when the run was made
+        (run.path / "summary.json").unlink(missing_ok=True)
     except (OSError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{run.path}: cannot be written: {reason}") from error

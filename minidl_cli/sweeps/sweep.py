@@ -9,7 +9,8 @@ from ..config.variants import Variant
 from ..errors import InputError, MinidlWarning
 from ..runs.folder import DEFAULT_RUNS_DIR, VARIANTS, Run
 from ..training.build import variants
-from .job import Job, Planned, RoundsJob, VariantsJob, first_files
+from .job import Job, RoundsJob, VariantsJob
+from .planned import Planned, first_files
 
 
 def train(config: Config, *, runs_dir: str | Path = DEFAULT_RUNS_DIR) -> Run:

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection, wait
 from threading import Thread
 from traceback import format_exc
 
-from ..errors import Interrupted, TrainingError
+from ..errors import Interrupted, TrainingError, is_lack_of_memory
 
 
 def work(connection: Connection) -> None:
@@ -25,8 +25,8 @@ def work(connection: Connection) -> None:
     Thread(target=_end_with_first_process, daemon=True).start()
     # What is imported is no garbage: to search it again and again takes a third as long as the imports.
     gc.disable()
-    from ..training.checkpoint import Timetable
     from .chunks import train_chunk
+    from .timetable import Timetable
 
     gc.freeze()
     gc.enable()
@@ -36,8 +36,8 @@ def work(connection: Connection) -> None:
     try:
         connection.send(None)
         while True:
-            message = connection.recv()
             try:
+                message = connection.recv()
                 if callable(message):
                     dataset = message(connection)
                     continue
@@ -46,8 +46,10 @@ def work(connection: Connection) -> None:
                     for event in train_chunk(config, chunk, dataset, timetable, saved):
                         connection.send(event)
                 connection.send(None)
+            except (EOFError, ConnectionError):
+                raise
             except Exception as error:
-                if _is_lack_of_memory(error):
+                if is_lack_of_memory(error):
                     os._exit(ENOMEM)
                 # The first process raises it again, where what happened here would be lost.
                 error.add_note(f"In a worker:\n{format_exc()}")
@@ -63,11 +65,6 @@ def _end_with_first_process() -> None:
     assert first is not None
     wait([first.sentinel])
     os._exit(0)
-
-
-def _is_lack_of_memory(error: Exception) -> bool:
-    """Tell whether Python or PyTorch, whose error has no class of its own, could not allocate memory."""
-    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
 
 
 def _send_error(connection: Connection, error: Exception) -> None:

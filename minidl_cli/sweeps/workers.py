@@ -4,6 +4,7 @@ import signal
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from errno import ENOMEM
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import wait
@@ -13,9 +14,10 @@ from types import TracebackType
 from ..config.schema import Config
 from ..data.dataset import Dataset
 from ..errors import GRACE_SECONDS, Interrupted, MinidlError, TrainingError
-from ..training.checkpoint import Checkpoint, Timetable
-from .chunks import Event, Failure, train_chunk
+from ..training.checkpoint import Checkpoint
+from .chunks import Event, train_chunk
 from .plan import Chunk, Plan
+from .timetable import Timetable
 from .worker import work
 
 # How often a chunk is tried, and how many workers in a row may die while they start.
@@ -24,6 +26,20 @@ TRIES = 3
 POLL_SECONDS = 0.1
 # How long workers that are asked to stop have for their last checkpoint.
 STOP_SECONDS = GRACE_SECONDS + 0.5
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Rounds that could not be trained.
+
+    Attributes:
+        seeds: their seeds.
+        reason: why.
+    """
+
+    seeds: Sequence[int]
+    reason: str
+
 
 Saved = Callable[[Chunk], Checkpoint | None]
 
@@ -77,7 +93,7 @@ class Workers:
                 except EOFError:
                     self._replace(worker, len(self._workers))
 
-    def train(self, config: Config, plan: Plan, dataset: Dataset, saved: Saved = lambda _: None) -> Iterator[Event]:
+    def train(self, config: Config, plan: Plan, dataset: Dataset, saved: Saved) -> Iterator[Event | Failure]:
         """Train all rounds, and yield what happens to each chunk, as `train_chunk` does, and which failed.
 
         Args:
@@ -102,11 +118,17 @@ class Workers:
             for chunk in plan.chunks:
                 yield from train_chunk(config, chunk, dataset, self._timetable, saved(chunk))
 
-    def _train_in_processes(self, config: Config, plan: Plan, dataset: Dataset, saved: Saved) -> Iterator[Event]:
+    def _train_in_processes(
+        self, config: Config, plan: Plan, dataset: Dataset, saved: Saved
+    ) -> Iterator[Event | Failure]:
         waiting, deaths = deque(plan.chunks), Counter[int]()
         while waiting or self._busy():
-            for worker in self._workers:
-                if waiting and not worker.is_busy:
+            for worker in list(self._workers):
+                if worker.is_busy or not waiting:
+                    continue
+                if not worker.process.is_alive():  # it died while it had nothing to do
+                    self._replace(worker, len(self._workers))
+                else:
                     chunk = waiting.popleft()
                     worker.give(config, chunk, dataset, saved(chunk))
             for worker in _ready(self._busy()):
@@ -128,7 +150,10 @@ class Workers:
         return [worker for worker in self._workers if worker.is_busy]
 
     def _start_until(self, needed: int) -> None:
-        self._workers += [_Worker() for _ in range(needed - len(self._workers))]
+        try:
+            self._workers += [_Worker() for _ in range(needed - len(self._workers))]
+        except OSError as error:
+            raise TrainingError(f"workers cannot be started: {error.strerror or error}") from error
 
     def _replace(self, dead: "_Worker", needed: int) -> None:
         """Drop a worker that died, and start others until there are as many as are needed.
@@ -225,7 +250,10 @@ class _Worker:
         code = self.process.exitcode or 0
         if code == ENOMEM:
             return "ran out of memory"
-        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        if code < 0:
+            named = -code in [each.value for each in signal.Signals]
+            return f"was killed by {signal.Signals(-code).name if named else f'signal {-code}'}"
+        return f"ended with exit code {code}"
 
 
 def _ready(workers: Sequence[_Worker], seconds: float | None = None) -> list[_Worker]:

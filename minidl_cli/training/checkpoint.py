@@ -2,20 +2,28 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from time import monotonic
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..escaping import shown
 from ..registry import NonNegative, NonNegativeInt, StrictModel
+from .build import Task
 from .round import Round
 
 Arrays = Mapping[str, NDArray[Any]]
+Value = TypeVar("Value")
+# The type and the shape of an array.
+Form = tuple[str, tuple[int, ...]]
 
-# A checkpoint is not made before so many times what the last one took have passed.
-SHARE = 100
+# The kinds of arrays in a file; an array's name begins with its kind.
+KINDS = ("state", "moments", "stopped.weights", "stopped.best")
+# Floats count exactly up to here.
+MOST = 2**53
+# What `BestWeights` remembers of each round besides weights.
+BEST_NUMBERS = {"epochs": "int64", "scores": "float64", "references": "float64", "waiting_since": "int64"}
 
 
 class _Stopped(StrictModel):
@@ -36,6 +44,24 @@ class _Facts(StrictModel):
     stack: list[NonNegativeInt]
     stopped: list[_Stopped]
 
+    def check(self) -> None:
+        """Make sure that these facts do not contradict each other.
+
+        Raises:
+            ValueError: they do.
+        """
+        seeds_stopped = [each.seed for each in self.stopped]
+        if not self.stack:
+            raise ValueError("it has no rounds")
+        if any(len(set(seeds)) < len(seeds) for seeds in (self.stack, seeds_stopped)):
+            raise ValueError("it has a seed twice")
+        if max(self.epoch, self.seconds) > MOST:
+            raise ValueError("it has taken too long")
+        if any(each.epochs > self.epoch or (each.best_epoch or 0) > each.epochs for each in self.stopped):
+            raise ValueError("it has a round that stopped later")
+        if len({each.best_epoch is None for each in self.stopped}) > 1:
+            raise ValueError("it has the best weights of some rounds only")
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -48,6 +74,7 @@ class Checkpoint:
         stack: the seeds of the rounds in the stack, in their order.
         state: what training changes, by name, as the trainer has it.
         stopped: the rounds that stopped before; they may be in the stack still.
+        moments: what PyTorch's optimizers remember, where these take the steps, as `TorchTrainer` has it.
     """
 
     epoch: int
@@ -56,6 +83,7 @@ class Checkpoint:
     stack: list[int]
     state: dict[str, NDArray[Any]]
     stopped: list[Round]
+    moments: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def seeds(self) -> list[int]:
@@ -76,7 +104,7 @@ class Checkpoint:
             for each in self.stopped
         ]
         facts = _Facts(epoch=self.epoch, seconds=self.seconds, steps=self.steps, stack=self.stack, stopped=stopped)
-        arrays = {f"state.{name}": values for name, values in self.state.items()}
+        arrays = _named("state", self.state) | _named("moments", self.moments)
         arrays |= _stacked("stopped.weights", [each.weights for each in self.stopped])
         arrays |= _stacked("stopped.best", [each.best for each in self.stopped if each.best is not None])
         arrays["facts"] = np.frombuffer(facts.model_dump_json().encode(), np.uint8)
@@ -87,7 +115,7 @@ class Checkpoint:
         """Return what `encode` was given.
 
         Raises:
-            ValueError: it is not the content of a checkpoint.
+            ValueError: it is not the content of a checkpoint, or contradicts itself.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load
@@ -97,9 +125,14 @@ class Checkpoint:
             facts = _Facts.model_validate(json.loads(arrays["facts"].tobytes()))
         except (SafetensorError, KeyError, ValueError, RecursionError) as error:
             raise ValueError("it is no checkpoint") from error
-        weights = _divided("stopped.weights", arrays, len(facts.stopped))
-        best = _divided("stopped.best", arrays, len(facts.stopped))
-        rounds = zip(facts.stopped, weights, best, strict=True)
+        facts.check()
+        if any(name != "facts" and not name.startswith(tuple(f"{kind}." for kind in KINDS)) for name in arrays):
+            raise ValueError("it has arrays of no kind")
+        rounds = len(facts.stopped)
+        weights = _divided("stopped.weights", arrays, rounds)
+        best = _divided("stopped.best", arrays, rounds)
+        if any(best) != any(each.best_epoch is not None for each in facts.stopped):
+            raise ValueError("its best weights are not those of its rounds")
         return cls(
             epoch=facts.epoch,
             seconds=facts.seconds,
@@ -108,9 +141,61 @@ class Checkpoint:
             state=_within("state", arrays),
             stopped=[
                 Round(of.seed, of.status, of.epochs, last, None if of.best_epoch is None else kept, of.best_epoch)
-                for of, last, kept in rounds
+                for of, last, kept in zip(facts.stopped, weights, best, strict=True)
             ],
+            moments=_within("moments", arrays),
         )
+
+    def check(self, task: Task) -> None:
+        """Make sure that this is the state of a stack of rounds of a task, `moments` aside.
+
+        Nothing of the task's sizes is allocated for that.
+
+        Raises:
+            ValueError: it is not.
+        """
+        one = {name: (task.config.training.dtype, shape) for name, shape in task.network.state_shapes().items()}
+        best = one if "validation" in task.sizes else {}
+        check_forms(_expected_state(task, len(self.stack)), self.state)
+        for each in self.stopped:
+            check_forms(one, each.weights)
+            check_forms(best, each.best or {})
+        by_torch, options = task.config.framework == "torch", task.config.training
+        if self.moments and not by_torch:
+            raise ValueError("it has moments of PyTorch's optimizers")
+        # PyTorch's optimizers count for themselves.
+        steps = 0 if by_torch else self.epoch * options.steps(task.sizes["train"])
+        if self.steps != steps:
+            raise ValueError(f"{self.epoch} epochs take {steps} steps")
+
+
+def check_forms(expected: Mapping[str, Form], found: Arrays) -> None:
+    """Make sure that there are these arrays, and no others.
+
+    Raises:
+        ValueError: a name, a type or a shape is another.
+    """
+    for name in sorted(expected.keys() | found.keys()):
+        wanted = expected.get(name)
+        form = (found[name].dtype.name, found[name].shape) if name in found else None
+        if form != wanted:
+            raise ValueError(f"{shown(name)} is {_text(form)}, not {_text(wanted)}")
+
+
+def _text(form: Form | None) -> str:
+    return "none" if form is None else shown(f"{form[0]} {list(form[1])}")
+
+
+def _expected_state(task: Task, rounds: int) -> dict[str, Form]:
+    """Return the forms of the state of a stack of so many rounds of a task, with the trainer's names."""
+    dtype, network = task.config.training.dtype, task.network
+    weights: dict[str, Form] = {name: (dtype, (rounds, *shape)) for name, shape in network.state_shapes().items()}
+    vector = (dtype, (rounds * network.parameter_count(),))
+    expected = _named("network", weights) | _named("optimizer", dict.fromkeys(task.optimizer.state_names, vector))
+    if "validation" in task.sizes:
+        expected |= _named("best", {name: (kind, (rounds,)) for name, kind in BEST_NUMBERS.items()})
+        expected |= _named("best.weights", weights)
+    return expected
 
 
 def _ended(of: Round) -> Literal["finished", "diverged"]:
@@ -119,31 +204,21 @@ def _ended(of: Round) -> Literal["finished", "diverged"]:
 
 
 def _stacked(kind: str, rounds: Sequence[Arrays]) -> dict[str, NDArray[Any]]:
-    return {f"{kind}.{name}": np.stack([each[name] for each in rounds]) for name in (rounds[0] if rounds else ())}
+    return _named(kind, {name: np.stack([each[name] for each in rounds]) for name in (rounds[0] if rounds else ())})
 
 
 def _divided(kind: str, arrays: Arrays, rounds: int) -> list[dict[str, NDArray[Any]]]:
     """Return the arrays of a kind for each of so many rounds."""
     of_all = _within(kind, arrays)
-    if any(values.shape[:1] != (rounds,) for values in of_all.values()):
+    if any(rounds == 0 or values.shape[:1] != (rounds,) for values in of_all.values()):
         raise ValueError("its rounds and its arrays are not of the same number")
     return [{name: values[place] for name, values in of_all.items()} for place in range(rounds)]
 
 
+def _named(kind: str, values: Mapping[str, Value]) -> dict[str, Value]:
+    """Return values by names that begin with their kind, as `_within` undoes it."""
+    return {f"{kind}.{name}": value for name, value in values.items()}
+
+
 def _within(kind: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
     return {name.removeprefix(f"{kind}."): values for name, values in arrays.items() if name.startswith(f"{kind}.")}
-
-
-class Timetable:
-    """Says when a process is to make its next checkpoint, so that all of them take about 1% of the time."""
-
-    def __init__(self) -> None:
-        self._last, self._cost = monotonic(), 0.0
-
-    def is_due(self, every: float) -> bool:
-        """Tell whether it is time, if it should be every so many seconds."""
-        return monotonic() >= self._last + max(every, SHARE * self._cost)
-
-    def took(self, seconds: float) -> None:
-        """Note that a checkpoint was made just now, which took so long."""
-        self._last, self._cost = monotonic(), seconds

@@ -10,6 +10,9 @@ from .build import Task
 from .measures import EVALUATION_SIZE
 from .samples import Samples
 
+# The state itself, its bytes, and the file's content.
+CHECKPOINT_COPIES = 3
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -19,7 +22,7 @@ class Memory:
         vectors: parameters, gradients and the optimizer's state.
         activations: what the layers keep and pass on, in training or evaluation, whichever is more.
         samples: inputs and targets, their order in an epoch, and the batches gathered from them.
-        checkpoint: a copy of what goes on with training, as it is, and once more as the content of a file.
+        checkpoint: copies of what training changes, while they become the content of a file.
     """
 
     vectors: int
@@ -56,7 +59,9 @@ def estimate(task: Task, rounds: int) -> Memory:
         vectors=rounds * vector_bytes(task),
         activations=activations,
         samples=(shared + gathered) * size + order,
-        checkpoint=2 * rounds * (vector_bytes(task) - gradients * task.network.parameter_count() * size),
+        checkpoint=CHECKPOINT_COPIES
+        * rounds
+        * (vector_bytes(task) - gradients * task.network.parameter_count() * size),
     )
 
 

@@ -13,7 +13,6 @@ from torch import Generator, Tensor
 
 from ..config.schema import Config, EarlyStopping
 from ..data.dataset import Dataset
-from ..errors import InputError
 from ..randomness import generator
 from ..runs.metrics import Numbers
 from .best import BestWeights
@@ -220,18 +219,8 @@ class Trainer:
 
     @torch.inference_mode()
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint of a stack of the same rounds, in the same order.
-
-        Raises:
-            InputError: it is not one of this training.
-        """
-        state = self._state()
-        for name in state.keys() | checkpoint.state.keys():
-            expected, found = (_form(each[name]) if name in each else "none" for each in (state, checkpoint.state))
-            if expected != found:
-                problem = f"does not fit the config: {name} is {found}, not {expected}"
-                raise InputError(f"the checkpoint of seed {self.stack[0]} {problem}; without it, its rounds start over")
-        for name, values in state.items():
+        """Go on from a checkpoint of a stack of the same rounds, in the same order, which fits, as `check` says."""
+        for name, values in self._state().items():
             values.copy_(torch.from_numpy(checkpoint.state[name]))
         self.optimizer.steps = checkpoint.steps
         self.epoch, self.seconds = checkpoint.epoch, checkpoint.seconds
@@ -258,10 +247,6 @@ class Trainer:
             best=_one(self.best.state, index) if self.best else None,
             best_epoch=int(self.best.epochs[index]) if self.best else None,
         )
-
-
-def _form(values: Tensor | NDArray[Any]) -> str:
-    return f"{str(values.dtype).removeprefix('torch.')} {list(values.shape)}"
 
 
 def _one(state: Mapping[str, Tensor], index: int) -> dict[str, NDArray[Any]]:

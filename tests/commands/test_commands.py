@@ -376,6 +376,27 @@ def test_signal_stops_training_and_keeps_what_was_logged(small_file, tmp_path, v
     wait_until_gone(process.pid)
 
 
+@pytest.mark.parametrize("verb", ["train", "sweep"])
+def test_run_in_the_place_of_a_config(minidl, trained, verb):
+    for named in (trained, "latest"):
+        outcome = minidl(verb, named)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert outcome.err.endswith(f"Error: {named} is a run, not a config; to go on with it: --resume {named}\n")
+    shutil.copy(trained / "config.yaml", "latest")
+    assert minidl(verb, "latest", "--quiet").code == 0
+
+
+def test_training_goes_on_where_nobody_reads_its_progress(small_file, tmp_path):
+    """As in `minidl train small.yaml 2> >(head -1)`."""
+    command = [sys.executable, "-m", "minidl_cli", "train", str(small_file), "-s", "training.epochs=20000"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("  5%  1 round  ")
+    process.stderr.close()
+    assert process.wait(60) == 0
+    assert len(list(tmp_path.glob("runs/*/summary.json"))) == 1
+
+
 def wait_until_gone(group):
     """The workers are gone with the first process; Python's own helper that watches them notices a moment later."""
     deadline = time.monotonic() + 10

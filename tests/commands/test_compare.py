@@ -86,7 +86,11 @@ def test_mistakes_are_one_line(minidl, run):
         ([first], f"there is nothing to compare {first} with; name two runs or more"),
         ([first, first], f"{first.name} is there 2 times; name each run once"),
         ([first, "none"], "none: no such run; `minidl runs` lists those in runs"),
-        ([first, unfinished], f"{unfinished}: has no summary.json: the run has not finished, or was interrupted"),
+        (
+            [first, unfinished],
+            f"{unfinished}: has no summary.json: the run has not finished, or was interrupted; "
+            f"to go on: minidl train --resume {unfinished}",
+        ),
         ([first, damaged], f"{damaged}/rounds.csv: cannot be read: KeyError('status')"),
         ([first, run(), "-o", "file"], "file: is a file; name a folder"),
     ]:

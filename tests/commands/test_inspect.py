@@ -115,6 +115,7 @@ def test_unfinished_and_damaged_runs(minidl, trained):
     outcome = minidl("inspect", trained)
     assert (outcome.code, len(outcome.err.splitlines())) == (2, 1)
     (trained / "rounds.csv").unlink()
+    (trained / "summary.json").unlink()
     outcome = minidl("inspect", trained)
     assert (outcome.code, len(outcome.err.splitlines())) == (2, 1)
     assert "has not finished" in outcome.err

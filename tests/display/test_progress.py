@@ -1,6 +1,8 @@
 """Progress in a pipe and on a terminal."""
 
 import re
+import sys
+from errno import ENOSPC
 
 import pytest
 
@@ -46,6 +48,24 @@ def test_line_names_the_variant_at_work(capsys):
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith(" 50%  relu  epoch 1  ")
     assert second.startswith("100%  [a] label of 20…  epoch 1  ")
+
+
+@pytest.mark.parametrize("error", [OSError(ENOSPC, "No space left on device"), BrokenPipeError()], ids=repr)
+def test_lines_that_cannot_be_written_stop_nothing(capsys, monkeypatch, error):
+    def fail(text: str) -> int:
+        raise error
+
+    with show_progress(epochs=2, silent=False) as progress:
+        progress.advance("1 round", 1, 1, MEASURED)
+        monkeypatch.setattr(sys.stderr, "write", fail)
+        progress.advance("1 round", 1, 2, MEASURED)
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_lines_hold_no_control_characters(capsys):
+    with show_progress(epochs=1, silent=False) as progress:
+        progress.advance("a\nb\x1b[31m", 1, 1, MEASURED)
+    assert capsys.readouterr().err.startswith("100%  a\\nb\\x1b[31m  epoch 1  ")
 
 
 @pytest.mark.parametrize("rounds", [1, 10_000])

@@ -14,6 +14,7 @@ import torch
 from minidl_cli.atomic import write_atomically
 from minidl_cli.errors import InputError
 from minidl_cli.runs.folder import Run
+from minidl_cli.runs.lock import Lock
 from minidl_cli.runs.metrics import Curves, MetricsLog, read_metrics
 
 FILES = {"config.yaml": "name: a\n", "environment.json": "{}\n"}
@@ -337,6 +338,34 @@ class TestRounds:
         assert len(str(caught.value)) < 500
 
 
+class TestFilesThatAreNotThere:
+    @pytest.fixture
+    def run(self, tmp_path):
+        return Run.create(tmp_path / "my runs", "a", FILES | {"columns.json": "{}\n"})
+
+    def test_unfinished_run_says_how_to_go_on(self, run):
+        with pytest.raises(InputError) as caught:
+            run.summary()
+        command = f"minidl train --resume '{run.path}'"
+        problem = f"has no summary.json: the run has not finished, or was interrupted; to go on: {command}"
+        assert caught.value.problems == [f"{run.path}: {problem}"]
+
+    def test_run_that_is_being_trained_says_so(self, run):
+        with Lock(run.path), pytest.raises(InputError, match=r"has no rounds\.csv yet: the run is being trained$"):
+            run.rounds()
+
+    def test_finished_run_is_damaged(self, run):
+        run.write_json("summary.json", {})
+        with pytest.raises(InputError, match=r"has no rounds\.csv: the folder is damaged$"):
+            run.rounds()
+
+    @pytest.mark.parametrize("name", ["environment", "columns"])
+    def test_run_without_what_every_run_has_is_damaged(self, run, name):
+        (run.path / f"{name}.json").unlink()
+        with pytest.raises(InputError, match=rf"has no {name}\.json: the folder is damaged$"):
+            getattr(run, name)()
+
+
 class TestVariants:
     @pytest.fixture
     def run(self, tmp_path):
@@ -351,6 +380,12 @@ class TestVariants:
         assert {path.name: path.read_text() for path in variant.path.iterdir()} == FILES
         assert Run.all(tmp_path) == [run]
         assert not Run.create(tmp_path, "a", FILES).has_variants
+
+    def test_unfinished_variant_goes_on_with_its_sweep(self, run):
+        with pytest.raises(InputError, match=f"to go on: minidl train --resume {run.path}$"):
+            run.variant("c").summary()
+        with Lock(run.path), pytest.raises(InputError, match="yet: the run is being trained"):
+            run.variant("c").summary()
 
     def test_what_only_a_variant_has_names_one(self, run):
         with pytest.raises(InputError, match="the run has not finished"):

@@ -80,7 +80,7 @@ def test_other_content(run, make_run, change):
 
 def test_a_file_that_is_not_there(run):
     (run.path / "weights/last.safetensors").unlink()
-    refused(run, r"has no weights/last\.safetensors: the run has not finished, or was interrupted")
+    refused(run, r"has no weights/last\.safetensors: the folder is damaged$")
 
 
 @pytest.mark.parametrize("place", ["weights", "weights/last.safetensors"])

@@ -7,8 +7,9 @@ import pytest
 from minidl_cli.errors import Interrupted
 from minidl_cli.sweeps import chunks
 from minidl_cli.sweeps.chunks import train_chunk
+from minidl_cli.sweeps.timetable import Timetable
 from minidl_cli.training.build import make_dataset
-from minidl_cli.training.checkpoint import Checkpoint, Timetable
+from minidl_cli.training.checkpoint import Checkpoint
 from minidl_cli.training.round import Round
 from minidl_cli.training.trainer import EpochRecord, Trainer
 

@@ -242,9 +242,10 @@ class TestDamage:
         assert all(str(runs[0].path) in line for line in caught.value.problems)
 
     @pytest.mark.parametrize("file", ["metrics.csv", "rounds.csv", "summary.json", "columns.json", "environment.json"])
-    def test_unfinished_run_is_told(self, runs, tmp_path, file):
+    def test_missing_file_is_told(self, runs, tmp_path, file):
         (runs[1].path / file).unlink()
-        with pytest.raises(InputError, match=rf"{runs[1].id}: has no {file}: the run has not finished"):
+        reason = "the run has not finished" if file == "summary.json" else "the folder is damaged"
+        with pytest.raises(InputError, match=rf"{runs[1].id}: has no {file}: {reason}"):
             self.compare(runs, tmp_path / "out")
 
     def test_rounds_that_were_not_logged(self, runs, tmp_path):

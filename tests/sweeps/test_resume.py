@@ -1,7 +1,11 @@
 """A run that was stopped and resumed is the run that was never stopped."""
 
+import json
 import os
+import re
+import shutil
 from contextlib import closing
+from threading import Timer
 
 import pytest
 
@@ -9,10 +13,9 @@ from minidl_cli import resume, sweep
 from minidl_cli.errors import InputError, MinidlWarning, TrainingError
 from minidl_cli.runs.folder import Run
 from minidl_cli.runs.lock import Lock, is_locked
-from minidl_cli.sweeps import workers
+from minidl_cli.sweeps import timetable, workers
 from minidl_cli.sweeps.resume import start_again
 from minidl_cli.sweeps.sweep import start
-from minidl_cli.training import checkpoint
 from tests.sweeps.contents import results
 from tests.training.rounds import STOPPING
 
@@ -25,7 +28,7 @@ DIVERGING = ("model=[linear: 7, linear: 5, linear: 2]", "optimizer.sgd.lr=0.84")
 
 @pytest.fixture(autouse=True)
 def _checkpoints_at_every_epoch(monkeypatch):
-    monkeypatch.setattr(checkpoint, "SHARE", 0)
+    monkeypatch.setattr(timetable, "COSTS_BETWEEN", 0)
 
 
 def stop_after(job, records):
@@ -80,6 +83,14 @@ def test_seconds_go_on(small_config, tmp_path):
     assert (seconds[1:] > seconds[:-1]).all()
 
 
+def told(run):
+    """Return what the summary of a sweep of variants says, but for times and folders."""
+    found = run.summary()
+    for each in found["variants"]:
+        del each["folder"], each["run"]
+    return json.loads(re.sub(r'"seconds": [\d.]+', '"seconds": 0', json.dumps(found)))
+
+
 class TestVariants:
     CONFIG = (*ROUNDS, "sweep.rounds=2", "sweep.vary={training.batch_size: [10, 20, 30]}")
 
@@ -92,7 +103,27 @@ class TestVariants:
         for (label, one), (same, other) in zip(run.variants(), expected.variants(), strict=True):
             assert label == same
             assert results(one) == results(other)
-        assert {key: value for key, value in run.summary().items() if "seconds" not in key}.keys()
+        assert told(run) == told(expected)
+        assert start_again(run).is_done is False  # as no figures were drawn
+        (run.path / "variants.png").write_bytes(b"")
+        for _, variant in run.variants():
+            (variant.path / "curves.png").write_bytes(b"")
+        job = start_again(run)
+        assert (job.is_done, list(job.records())) == (True, [])
+
+    def test_one_alone_is_refused(self, small_config, tmp_path):
+        run = stop_after(start(small_config(*self.CONFIG), tmp_path, workers=1), 8)
+        (variant, *_) = run.variant_folders()
+        with pytest.raises(
+            InputError, match=f"^{variant}: is a variant of a sweep; resume the whole sweep, {run.path}$"
+        ):
+            resume(variant)
+
+    def test_problems_name_the_variant(self, small_config, tmp_path):
+        config = small_config(*self.CONFIG, "sweep.vary={training.schedule: [constant, cosine]}")
+        run = sweep(config, runs_dir=tmp_path, workers=1)
+        with pytest.raises(InputError, match=r"cannot be changed .* \(in the variant cosine\)$"):
+            resume(run, ["training.epochs=9"])
 
     def test_more_epochs(self, small_config, tmp_path):
         run = sweep(small_config(*self.CONFIG), runs_dir=tmp_path, workers=1)
@@ -148,6 +179,36 @@ class TestMoreEpochs:
         assert results(resume(run, ["training.epochs=9"], workers=1)) == results(expected)
 
 
+@pytest.mark.parametrize("change", [(), ("training.epochs=9",), ("training.epochs=4",)])
+def test_before_the_first_checkpoint(small_config, tmp_path, change):
+    """Nothing of what is logged then comes of what the run goes on from."""
+    settings = ("training.schedule=cosine", "training.epochs=6", "training.checkpoint_every=1000")
+    run = stop_after(start(small_config(*settings), tmp_path, workers=1), 5)
+    assert len(run.metrics_path.read_text().splitlines()) == 6
+    expected = sweep(small_config(*settings, *change), runs_dir=tmp_path, workers=1)
+    assert results(resume(run, change, workers=1)) == results(expected)
+
+
+def test_stopped_between_config_and_summary(small_config, tmp_path):
+    run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1)
+    shutil.rmtree(run.path / "checkpoint")
+    (run.path / "curves.png").write_bytes(b"")
+    kept = (run.path / "summary.json").read_bytes()
+    start_again(run, ["training.epochs=9"])
+    (run.path / "summary.json").write_bytes(kept)
+    expected = sweep(small_config(*ROUNDS, "training.epochs=9"), runs_dir=tmp_path, workers=1)
+    assert results(resume(run, workers=1)) == results(expected)
+
+
+def test_figures_of_before_go(small_config, tmp_path):
+    run = sweep(small_config("training.epochs=1"), runs_dir=tmp_path)
+    for name in ("confusion.png", "confusion.csv", "curves.png", "mine.png"):
+        (run.path / name).write_bytes(b"")
+    resume(run, ["training.epochs=2"])
+    assert [path.name for path in run.path.glob("*.png")] == ["mine.png"]
+    assert not (run.path / "confusion.csv").exists()
+
+
 class TestRefused:
     @pytest.mark.parametrize(
         ("settings", "change", "problem"),
@@ -174,6 +235,23 @@ class TestRefused:
         assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
         assert not is_locked(run.path)
 
+    def test_what_cannot_be_used_stays(self, small_config, tmp_path):
+        run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1, chunk=2)
+        path = run.path / "checkpoint/2.checkpoint"
+        path.write_bytes(path.read_bytes()[:-1])
+        with pytest.raises(InputError, match="cannot be less than the 6"):
+            resume(run, ["training.epochs=5"])
+        assert path.exists()
+
+    def test_a_checkpoint_that_cannot_be_read_stays(self, small_config, tmp_path):
+        run = stop_after(start(small_config(*ROUNDS), tmp_path, workers=1), 3)
+        path = run.path / "checkpoint/0.checkpoint"
+        path.unlink()
+        path.mkdir()
+        with pytest.raises(InputError, match=r"0\.checkpoint: is a folder, not a file"):
+            resume(run)
+        assert path.exists()
+
     def test_all_at_once(self, small_config, tmp_path):
         run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1)
         with pytest.raises(InputError) as caught:
@@ -187,6 +265,12 @@ class TestRefused:
         run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1)
         with Lock(run.path), pytest.raises(InputError, match=f"^{run.path}: is being trained by another process$"):
             resume(run)
+
+    def test_somebody_who_only_looks_is_waited_for(self, small_config, tmp_path):
+        run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1)
+        lock = Lock(run.path)
+        Timer(0.05, lock.close).start()
+        resume(run)
 
     def test_a_data_file_that_has_changed(self, tmp_path):
         from minidl_cli import load_config
@@ -230,6 +314,15 @@ class TestDamage:
         with pytest.warns(MinidlWarning, match=r"metrics\.csv lacks epochs before it: its rounds are trained from the"):
             resume(stopped, workers=1)
         assert results(stopped) == expected
+
+    def test_a_row_in_the_middle_of_a_single_round(self, small_config, tmp_path):
+        config = small_config("training.epochs=6", *ROUNDS[2:])
+        run = stop_after(start(config, tmp_path), 5)
+        lines = run.metrics_path.read_text().splitlines(keepends=True)
+        run.metrics_path.write_text("".join(lines[:2] + lines[3:]))
+        with pytest.warns(MinidlWarning, match="lacks epochs"):
+            resume(run)
+        assert results(run) == results(sweep(config, runs_dir=tmp_path))
 
     def test_lost_table(self, stopped, expected):
         stopped.metrics_path.unlink()
@@ -327,6 +420,16 @@ class TestFailed:
         assert (found["finished"], found["failed"], found["failed_seeds"]) == (3, 2, [3, 4])
         assert results(resume(run, workers=1)) == results(sweep(config, runs_dir=tmp_path, workers=1))
 
+    def test_all_rounds(self, small_config, tmp_path, monkeypatch):
+        config = small_config(*ROUNDS)
+        with monkeypatch.context() as patched:
+            patched.setattr(workers, "work", _die_at_once)
+            with pytest.raises(TrainingError, match="no round finished"):
+                sweep(config, runs_dir=tmp_path, workers=2)
+        (run,) = Run.all(tmp_path)
+        (run.path / "curves.png").write_bytes(b"")
+        assert results(resume(run, workers=1)) == results(sweep(config, runs_dir=tmp_path, workers=1))
+
     def test_the_others_are_as_ever(self, small_config, tmp_path, monkeypatch):
         config = small_config(*ROUNDS)
         expected = sweep(config, runs_dir=tmp_path, workers=1)
@@ -336,6 +439,12 @@ class TestFailed:
         for name, values in expected.weights().items():
             assert values[:3].equal(run.weights()[name][:3])
             assert run.weights()[name][3:].isnan().all()
+
+
+def _die_at_once(connection):
+    connection.send(None)
+    connection.recv()
+    os._exit(7)
 
 
 def _die_at_the_last_rounds(connection):
