@@ -356,6 +356,8 @@ class Run:
         """Return the error that says why a file is not there, and what to do."""
         if self.has_variants and self.is_finished:
             return self._misses_a_variant()
+        if not is_folder(self.path):
+            return InputError(f"{self.path}: is not there")
         problem = f"{self.path}: has no {name}"
         if self.is_finished or (name in FIRST_FILES and not self.has_variants):
             return InputError(f"{problem}: the folder is damaged")

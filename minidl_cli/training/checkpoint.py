@@ -160,6 +160,9 @@ class Checkpoint:
         for each in self.stopped:
             check_forms(one, each.weights)
             check_forms(best, each.best or {})
+        for name in ("best.epochs", "best.waiting_since") if best else ():
+            if not ((self.state[name] >= 0) & (self.state[name] <= self.epoch)).all():
+                raise ValueError(f"{name} is of none of its epochs")
         by_torch, options = task.config.framework == "torch", task.config.training
         if self.moments and not by_torch:
             raise ValueError("it has moments of PyTorch's optimizers")

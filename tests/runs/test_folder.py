@@ -387,6 +387,10 @@ class TestVariants:
         with Lock(run.path), pytest.raises(InputError, match="yet: the run is being trained"):
             run.variant("c").summary()
 
+    def test_variant_that_is_gone(self, run):
+        with pytest.raises(InputError, match=r"variants/e: is not there$"):
+            run.variant("e").environment()
+
     def test_what_only_a_variant_has_names_one(self, run):
         with pytest.raises(InputError, match="the run has not finished"):
             run.weights()

@@ -160,6 +160,16 @@ def test_the_number_of_steps_has_to_be_that_of_the_epochs(small_config):
             replace(saved, steps=steps).check(build(config))
 
 
+@pytest.mark.parametrize("name", ["best.epochs", "best.waiting_since"])
+@pytest.mark.parametrize("epoch", [-1, 2, 2**62])
+def test_the_best_epochs_are_among_those_trained(small_config, name, epoch):
+    config = small_config("training.validation=0.2")
+    saved = after_an_epoch(config)
+    altered = replace(saved, state=saved.state | {name: np.array([1, epoch])})
+    with pytest.raises(ValueError, match=f"{name} is of none"):
+        altered.check(build(config))
+
+
 def test_moments_where_pytorch_trains_only(small_config):
     saved = after_an_epoch(small_config())
     with pytest.raises(ValueError, match="PyTorch"):
