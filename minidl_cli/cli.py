@@ -6,7 +6,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib import import_module
 from io import TextIOWrapper
@@ -138,4 +138,5 @@ def _show_warning(
 
 
 def _say(line: str) -> None:
-    click.echo(escaped(line), err=True)
+    with suppress(OSError):  # nobody may be there to read it; the exit code tells, too
+        click.echo(escaped(line), err=True)

@@ -11,7 +11,7 @@ from ..runs.environment import physical_memory
 from ..runs.folder import Run
 from ..runs.sealed import unseal, write_sealed
 from ..training.build import Task
-from ..training.checkpoint import Checkpoint
+from ..training.checkpoint import Checkpoint, fingerprint
 from ..training.memory import estimate
 from .plan import Chunk
 
@@ -75,7 +75,7 @@ class Checkpoints:
         """Return the stacks that were begun, as far as their files can be used.
 
         Raises:
-            InputError: a file cannot be read.
+            InputError: a file cannot be read, or is of another config.
         """
         return [found for _, found in self._examine() if isinstance(found, Begun)]
 
@@ -101,6 +101,9 @@ class Checkpoints:
                 checkpoint = self._read(path)
                 if not (set(checkpoint.seeds) <= expected and path == self._path(checkpoint.seeds)):
                     raise ValueError("it is of other rounds")
+                if checkpoint.config != fingerprint(self._task):
+                    advice = "put it back as it was, or start another run from it"
+                    raise InputError(f"{self._run.config_path}: has changed since the rounds were trained; {advice}")
                 checkpoint.check(self._task)
                 if self._task.config.framework == "torch":
                     check_moments(checkpoint, self._task)
@@ -113,7 +116,8 @@ class Checkpoints:
                 yield path, Begun(checkpoint.seeds, checkpoint.epoch, epochs, stopped, checkpoint.seconds)
 
     def _drop(self, path: Path, problem: str) -> None:
-        warnings.warn(f"{path}: {problem}: its rounds are trained from the start", MinidlWarning, stacklevel=3)
+        advice = "it is removed, and rounds that have no other are trained from the start"
+        warnings.warn(f"{path}: {problem}; {advice}", MinidlWarning, stacklevel=3)
         try:
             path.unlink()
         except OSError as error:

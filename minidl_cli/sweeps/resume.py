@@ -80,7 +80,7 @@ def _job(run: Run, lock: Lock, settings: Sequence[str], workers: int | None, chu
     if not config.sweep.vary:
         job = _rounds_job(run, config, workers, chunk, lock)
         if not job.is_done:
-            _reopen(run, config, job.planned.step)
+            _reopen_rounds(job)
         return job
     jobs = {each.label: _variant_job(run, each, workers, chunk) for each in variants(config)}
     is_done = all(job.is_done for job in jobs.values()) and _is_complete(run, LAST_FIGURE_OF_VARIANTS)
@@ -88,7 +88,7 @@ def _job(run: Run, lock: Lock, settings: Sequence[str], workers: int | None, chu
         _reopen(run, config)
         for job in jobs.values():
             if not job.is_done:
-                _reopen(job.run, job.planned.config, job.planned.step)
+                _reopen_rounds(job)
     return VariantsJob(run, jobs, lock, is_done=is_done)
 
 
@@ -107,7 +107,7 @@ def _rounds_job(
     before, found = load_config(run.config_path), run.environment()
     planned = Planned(config, workers, chunk, run)
     _refuse_epochs(planned.task, before, planned.begun)
-    is_done = _is_complete(run, LAST_FIGURE) and config == before and _has_all(run, planned)
+    is_done = _is_complete(run, LAST_FIGURE) and config == before and _has_results(run) and _has_all(planned)
     if not is_done and any(each.epoch for each in planned.begun):
         steps = str(found.get("steps"))
         if isinstance(planned.step, CompiledStep) and not is_compiled(steps):
@@ -146,11 +146,11 @@ def _refuse_epochs(task: Task, before: Config, begun: Sequence[Begun]) -> None:
     """Refuse another number of epochs where those that were trained would have gone otherwise with it."""
     options, epochs = task.config.training, task.config.training.epochs
     planned, trained = before.training.epochs, max((each.epoch for each in begun), default=0)
-    if epochs == planned:
-        return
     if epochs < trained:
         problem = f"cannot be less than the {trained} that were trained already"
         raise task.config.error(("training", "epochs"), problem)
+    if epochs == planned:
+        return
     if _rates(task, planned, trained) != _rates(task, epochs, trained):
         problem = (
             f"cannot be changed on resume: the learning rates of the schedule {options.schedule.name} depend on it"
@@ -169,13 +169,23 @@ def _is_complete(run: Run, last_figure: str) -> bool:
     return run.is_finished and (run.path / last_figure).exists()
 
 
-def _has_all(run: Run, planned: Planned) -> bool:
-    """Tell whether all rounds have come to their end; where nothing is saved but the results, these tell."""
+def _has_results(run: Run) -> bool:
+    """Tell whether the tables and the weights of a finished run are there, and undamaged."""
+    try:
+        statuses = [status for _, status in run.rounds()]
+        for name in run.summary()["weights"]:
+            run.weights(name)
+        run.columns()
+    except (InputError, KeyError, TypeError):
+        return False
+    return run.metrics_path.exists() and "failed" not in statuses
+
+
+def _has_all(planned: Planned) -> bool:
+    """Tell whether all rounds have come to their end, as far as checkpoints tell; without any, the results do."""
     epochs, seeds = planned.config.training.epochs, [seed for each in planned.begun for seed in each.seeds]
-    if not seeds:
-        return all(status != "failed" for _, status in run.rounds())
     done = sum(each.done(epochs) for each in planned.begun)
-    return len(seeds) == len(planned.config.seeds) and done == len(seeds) * epochs
+    return not seeds or (len(seeds) == len(planned.config.seeds) and done == len(seeds) * epochs)
 
 
 def _warn_of_change(run: Run, found: dict[str, Any], steps: str) -> None:
@@ -192,6 +202,13 @@ def _versions(found: dict[str, Any]) -> dict[str, str]:
     packages = found.get("packages")
     torch = packages.get("torch") if isinstance(packages, dict) else None
     return {name: str(value) for name, value in (found | {"torch": torch}).items() if name in VERSIONS}
+
+
+def _reopen_rounds(job: RoundsJob) -> None:
+    _reopen(job.run, job.planned.config, job.planned.step)
+    columns = "columns.json"
+    if not (job.run.path / columns).exists():
+        write_atomically(job.run.path / columns, job.planned.files()[columns])
 
 
 def _reopen(run: Run, config: Config, step: CompiledStep | str | None = None) -> None:

@@ -1,7 +1,8 @@
 """The state of a stack of rounds at the end of an epoch: all that its training needs to go on."""
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -38,6 +39,7 @@ class _Stopped(StrictModel):
 class _Facts(StrictModel):
     """What a checkpoint holds besides arrays."""
 
+    config: str
     epoch: NonNegativeInt
     seconds: NonNegative
     steps: NonNegativeInt
@@ -68,6 +70,7 @@ class Checkpoint:
     """The state of a stack of rounds at the end of an epoch.
 
     Attributes:
+        config: the fingerprint of what is trained.
         epoch: the number of finished epochs.
         seconds: what they took.
         steps: the number of steps that the optimizer has taken.
@@ -77,6 +80,7 @@ class Checkpoint:
         moments: what PyTorch's optimizers remember, where these take the steps, as `TorchTrainer` has it.
     """
 
+    config: str
     epoch: int
     seconds: float
     steps: int
@@ -103,7 +107,14 @@ class Checkpoint:
             _Stopped(seed=each.seed, status=_ended(each), epochs=each.epochs, best_epoch=each.best_epoch)
             for each in self.stopped
         ]
-        facts = _Facts(epoch=self.epoch, seconds=self.seconds, steps=self.steps, stack=self.stack, stopped=stopped)
+        facts = _Facts(
+            config=self.config,
+            epoch=self.epoch,
+            seconds=self.seconds,
+            steps=self.steps,
+            stack=self.stack,
+            stopped=stopped,
+        )
         arrays = _named("state", self.state) | _named("moments", self.moments)
         arrays |= _stacked("stopped.weights", [each.weights for each in self.stopped])
         arrays |= _stacked("stopped.best", [each.best for each in self.stopped if each.best is not None])
@@ -134,6 +145,7 @@ class Checkpoint:
         if any(best) != any(each.best_epoch is not None for each in facts.stopped):
             raise ValueError("its best weights are not those of its rounds")
         return cls(
+            config=facts.config,
             epoch=facts.epoch,
             seconds=facts.seconds,
             steps=facts.steps,
@@ -170,6 +182,28 @@ class Checkpoint:
         steps = 0 if by_torch else self.epoch * options.steps(task.sizes["train"])
         if self.steps != steps:
             raise ValueError(f"{self.epoch} epochs take {steps} steps")
+
+
+def fingerprint(task: Task) -> str:
+    """Return the SHA-256 of all in a task's config that decides the numbers of a round up to an epoch.
+
+    Where data files lie is left out, as what they hold tells whether they are the same; and so is `compiled`: the run
+    folder tells who takes the steps.
+    """
+    resolved = task.config.resolved()
+    files = {str(path) for path in task.dataset.files()}
+    for name in ("name", "seed", "sweep"):
+        del resolved[name]
+    for name in ("epochs", "checkpoint_every", "compiled"):
+        del resolved["training"][name]
+    return hashlib.sha256(_canonical(resolved, files).encode()).hexdigest()
+
+
+def _canonical(config: Mapping[str, Any], files: Set[str]) -> str:
+    text = json.dumps(config, sort_keys=True)
+    for file in files:
+        text = text.replace(json.dumps(file), '"a file"')
+    return text
 
 
 def check_forms(expected: Mapping[str, Form], found: Arrays) -> None:

@@ -17,7 +17,7 @@ from ..randomness import generator
 from ..runs.metrics import Numbers
 from .best import BestWeights
 from .build import Task, build
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, fingerprint
 from .evaluation import chosen_weights, measure_rounds
 from .exactness import single_thread
 from .measures import Measures, measure
@@ -98,7 +98,7 @@ class Trainer:
             task.optimizer,
             task.schedule,
         )
-        self.step = Step(task)
+        self.step, self._fingerprint = Step(task), fingerprint(task)
         self.stack = list(seeds)
         self.stopped: dict[int, Round] = {}
         self.epoch, self.seconds = 0, 0.0
@@ -209,6 +209,7 @@ class Trainer:
     def checkpoint(self) -> Checkpoint:
         """Return the state at the end of an epoch, copied."""
         return Checkpoint(
+            config=self._fingerprint,
             epoch=self.epoch,
             seconds=self.seconds,
             steps=self.optimizer.steps,

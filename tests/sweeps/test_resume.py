@@ -4,13 +4,14 @@ import json
 import os
 import re
 import shutil
+import warnings
 from contextlib import closing
 from threading import Timer
 
 import pytest
 
 from minidl_cli import resume, sweep
-from minidl_cli.errors import InputError, MinidlWarning, TrainingError
+from minidl_cli.errors import CompilationError, InputError, MinidlWarning, TrainingError
 from minidl_cli.runs.folder import Run
 from minidl_cli.runs.lock import Lock, is_locked
 from minidl_cli.sweeps import timetable, workers
@@ -310,7 +311,7 @@ class TestDamage:
     def test_lost_rows(self, stopped, expected, kept):
         lines = stopped.metrics_path.read_text().splitlines(keepends=True)
         stopped.metrics_path.write_text("".join(lines[:kept]))
-        with pytest.warns(MinidlWarning, match=r"metrics\.csv lacks epochs before it: its rounds are trained from the"):
+        with pytest.warns(MinidlWarning, match=r"metrics\.csv lacks epochs before it; it is removed"):
             resume(stopped, workers=1)
         assert results(stopped) == expected
 
@@ -352,9 +353,7 @@ class TestDamage:
     def test_damaged_checkpoint(self, stopped, expected, damage):
         path = stopped.path / "checkpoint/0.checkpoint"
         path.write_bytes(damage(path.read_bytes()))
-        with pytest.warns(
-            MinidlWarning, match=r"0\.checkpoint: cannot be used \(.*\): its rounds are trained from the"
-        ):
+        with pytest.warns(MinidlWarning, match=r"0\.checkpoint: cannot be used \(.*\); it is removed, and"):
             resume(stopped, workers=1)
         assert results(stopped) == expected
 
@@ -461,14 +460,58 @@ def _die_at_the_last_rounds(connection):
     worker.work(connection)
 
 
-def test_steps_stay_as_they_were(small_config, tmp_path):
+def test_steps_stay_as_they_were(small_config, tmp_path, monkeypatch):
     """What could not be compiled when the run began is not compiled when it goes on."""
-    config = small_config(*ROUNDS, "training.compiled=auto")
-    run = stop_after(start(small_config(*ROUNDS, "training.compiled=never"), tmp_path, workers=1), 3)
-    run.config_path.write_text(run.config_path.read_text().replace("compiled: never", "compiled: auto"))
-    expected = results(sweep(small_config(*ROUNDS, "training.compiled=never"), runs_dir=tmp_path, workers=1))
-    assert results(resume(run, workers=1))[:4] == expected[:4]
+    config = small_config(*ROUNDS)
+
+    def find_none():
+        raise CompilationError("there is no compiler")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("minidl_cli.training.compiled.find_compiler", find_none)
+        run = stop_after(start(config, tmp_path, workers=1), 3)
+        expected = results(sweep(config, runs_dir=tmp_path, workers=1))
+    assert results(resume(run, workers=1)) == expected
     assert expected[0] != results(sweep(config, runs_dir=tmp_path, workers=1))[0]
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+@pytest.mark.parametrize(("old", "new"), [("lr: 0.1", "lr: 0.2"), ("log_every: 1", "log_every: 2")])
+def test_a_config_that_was_edited_is_refused(small_config, tmp_path, is_finished, old, new):
+    job = start(small_config(*ROUNDS), tmp_path, workers=1)
+    if is_finished:
+        list(job.records())
+    else:
+        stop_after(job, 3)
+    text = job.run.config_path.read_text()
+    job.run.config_path.write_text(text.replace(old, new))
+    with pytest.raises(InputError, match=r"config\.yaml: has changed since the rounds were trained; put it back"):
+        resume(job.run)
+    job.run.config_path.write_text(text)
+    assert results(resume(job.run)) == results(sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1))
+
+
+def test_fewer_epochs_in_an_edited_config_are_refused(small_config, tmp_path):
+    run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1)
+    run.config_path.write_text(run.config_path.read_text().replace("epochs: 6", "epochs: 5"))
+    with pytest.raises(InputError, match="cannot be less than the 6 that were trained already"):
+        resume(run)
+
+
+@pytest.mark.parametrize("lost", ["weights/last.safetensors", "rounds.csv", "metrics.csv", "columns.json", "cut"])
+def test_results_that_were_lost_come_again(small_config, tmp_path, lost):
+    run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1)
+    (run.path / "curves.png").write_bytes(b"")
+    expected, columns = results(run), run.columns()
+    weights = run.path / "weights/last.safetensors"
+    if lost == "cut":
+        weights.write_bytes(weights.read_bytes()[:-1])
+    else:
+        (run.path / lost).unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MinidlWarning)
+        resume(run, workers=1)
+    assert (results(run), run.columns()) == (expected, columns)
 
 
 def test_other_versions_are_told(small_config, tmp_path):
