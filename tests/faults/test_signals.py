@@ -7,11 +7,14 @@ from functools import partial
 
 import pytest
 
+from minidl_cli.runs.sealed import unseal
+from minidl_cli.training.checkpoint import Checkpoint
 from tests.faults.cases import CASES, ENDLESS
 from tests.faults.comparing import assert_same_results
 from tests.faults.dying import signal_at_change, signal_in_epoch
 from tests.faults.processes import in_a_shell
 from tests.faults.training import IN_THIS_PROCESS, IN_WORKERS, Training
+from tests.sweeps.contents import read_table
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Workers should be gone within two seconds, and the command with them; a busy machine may take longer.
@@ -37,15 +40,27 @@ def assert_stopped(process, number, training, verb="sweep"):
     return how.removeprefix("to go on: ")
 
 
+def assert_no_epoch_is_lost(run):
+    """Check that there is a checkpoint of the last epoch that each round was trained for: every tenth is logged."""
+    checkpoints = [Checkpoint.decode(unseal(path.read_bytes())) for path in run.rglob("*.checkpoint")]
+    saved = {seed: last for each in checkpoints for seed, last in each.last_epochs.items()}
+    logged: dict[int, int] = {}
+    for row in read_table(run / "metrics.csv"):
+        logged[int(row["seed"])] = int(row["epoch"])
+    assert saved.keys() >= logged.keys()
+    assert all(last <= saved[seed] < last + 10 for seed, last in logged.items()), (saved, logged)
+
+
 @pytest.mark.parametrize(("verb", "number"), [("train", SIGNALS[0]), ("train", SIGNALS[1]), ("sweep", SIGNALS[2])])
 def test_stops(processes, verb, number):
     """Also where it is a shell's background job, which ignores SIGINT, and where an impatient user presses twice."""
-    training = Training(processes, ENDLESS, "runs", verb)
+    training = Training(processes, ENDLESS.but("training.checkpoint_every=1000"), "runs", verb)
     process = training.go_on(*(IN_WORKERS if verb == "sweep" else ()), prepare=partial(ignore, signal.SIGINT))
     process.wait_until(training.has_grown(10))
     process.signal_group(number)
     process.signal_group(number)
     assert_stopped(process, number, training, verb)
+    assert_no_epoch_is_lost(training.run)
 
 
 @pytest.mark.long
