@@ -11,13 +11,10 @@ from ..runs.environment import physical_memory
 from ..runs.folder import Run
 from ..runs.sealed import unseal, write_sealed
 from ..training.build import Task
-from ..training.checkpoint import Checkpoint, fingerprint
-from ..training.memory import estimate
+from ..training.checkpoint import Checkpoint, fingerprint, largest_file
 from .plan import Chunk
 
 FOLDER = "checkpoint"
-# What a file may have besides what the arrays are estimated to take.
-MOST_FACTS = 2**20
 
 
 @dataclass(frozen=True)
@@ -53,8 +50,7 @@ class Checkpoints:
 
     def __init__(self, run: Run, task: Task):
         self._run, self._task, self._folder = run, task, run.path / FOLDER
-        arrays = 2 * estimate(task, len(task.config.seeds)).checkpoint  # rounds that stopped are there once more
-        self._most = min(MOST_FACTS + arrays, physical_memory() // 3)
+        self._most = min(largest_file(task, len(task.config.seeds)), physical_memory() // 3)
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Put a checkpoint in the place of the last one of its stack.
@@ -101,7 +97,7 @@ class Checkpoints:
                 checkpoint = self._read(path)
                 if not (set(checkpoint.seeds) <= expected and path == self._path(checkpoint.seeds)):
                     raise ValueError("it is of other rounds")
-                if checkpoint.config != fingerprint(self._task):
+                if checkpoint.config != fingerprint(self._task.config):
                     advice = "put it back as it was, or start another run from it"
                     raise InputError(f"{self._run.config_path}: has changed since the rounds were trained; {advice}")
                 checkpoint.check(self._task)

@@ -31,10 +31,10 @@ def train_chunk(
         chunk: the seeds.
         dataset: the config's.
         timetable: when this process makes checkpoints.
-        saved: what to go on from; None to start.
+        saved: what to go on from, which fits the config, as `Checkpoint.check` says; None to start.
 
     Raises:
-        InputError: the config asks for a compiled step, and there is none; or the checkpoint does not fit it.
+        InputError: the config asks for a compiled step, and there is none.
         GraphError: a layer failed.
         Interrupted: a signal came, and the last checkpoint has been yielded.
     """

@@ -2,13 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..config.schema import Config
 from ..escaping import shown
 from ..registry import NonNegative, NonNegativeInt, StrictModel
 from .build import Task
@@ -21,6 +23,8 @@ Form = tuple[str, tuple[int, ...]]
 
 # The kinds of arrays in a file; an array's name begins with its kind.
 KINDS = ("state", "moments", "stopped.weights", "stopped.best")
+# What the facts of a round, or the name and the shape of an array, take at most.
+FACT_BYTES = 256
 # Floats count exactly up to here.
 MOST = 2**53
 # What `BestWeights` remembers of each round besides weights.
@@ -184,26 +188,28 @@ class Checkpoint:
             raise ValueError(f"{self.epoch} epochs take {steps} steps")
 
 
-def fingerprint(task: Task) -> str:
-    """Return the SHA-256 of all in a task's config that decides the numbers of a round up to an epoch.
+def fingerprint(config: Config) -> str:
+    """Return the SHA-256 of all in a config that decides the numbers of a round up to an epoch.
 
-    Where data files lie is left out, as what they hold tells whether they are the same; and so is `compiled`: the run
-    folder tells who takes the steps.
+    `compiled` is left out: the run folder tells who takes the steps.
     """
-    resolved = task.config.resolved()
-    files = {str(path) for path in task.dataset.files()}
+    resolved = config.resolved()
     for name in ("name", "seed", "sweep"):
         del resolved[name]
     for name in ("epochs", "checkpoint_every", "compiled"):
         del resolved["training"][name]
-    return hashlib.sha256(_canonical(resolved, files).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(resolved, sort_keys=True).encode()).hexdigest()
 
 
-def _canonical(config: Mapping[str, Any], files: Set[str]) -> str:
-    text = json.dumps(config, sort_keys=True)
-    for file in files:
-        text = text.replace(json.dumps(file), '"a file"')
-    return text
+def largest_file(task: Task, rounds: int) -> int:
+    """Return how many bytes the checkpoint of so many rounds of a task can have at most."""
+    shapes = task.network.state_shapes()
+    arrays = sum(np.dtype(of).itemsize * prod(shape) for of, shape in _expected_state(task, rounds).values())
+    stopped = sum(map(prod, shapes.values())) * (1 + ("validation" in task.sizes))
+    # No optimizer of PyTorch remembers more than three numbers of each parameter, and how many steps it took.
+    moments = (4 * task.network.parameter_count() + len(shapes)) * (task.config.framework == "torch")
+    facts = FACT_BYTES * (rounds + 10 * len(shapes))
+    return 2**20 + arrays + rounds * (stopped + moments) * task.dtype.itemsize + facts
 
 
 def check_forms(expected: Mapping[str, Form], found: Arrays) -> None:

@@ -98,7 +98,7 @@ class Trainer:
             task.optimizer,
             task.schedule,
         )
-        self.step, self._fingerprint = Step(task), fingerprint(task)
+        self.step, self._fingerprint = Step(task), fingerprint(self.config)
         self.stack = list(seeds)
         self.stopped: dict[int, Round] = {}
         self.epoch, self.seconds = 0, 0.0

@@ -9,8 +9,9 @@ from safetensors.numpy import load, save
 
 from minidl_cli.reference.torch_trainer import TorchTrainer, check_moments
 from minidl_cli.training.build import build
-from minidl_cli.training.checkpoint import Checkpoint
+from minidl_cli.training.checkpoint import Checkpoint, largest_file
 from minidl_cli.training.compiled import make_trainer
+from minidl_cli.training.round import Round
 from minidl_cli.training.trainer import Trainer
 from tests.training.rounds import (
     COMPONENTS,
@@ -375,3 +376,18 @@ def test_best_weights_that_are_missing_or_of_nothing(saved_with_two_stopped):
     of_none = replace(saved_with_two_stopped, stopped=[])
     with pytest.raises(ValueError, match="not of the same number"):
         Checkpoint.decode(forged(of_none, arrays={"stopped.best.0.weight": np.zeros((0, 7, 2))}))
+
+
+@pytest.mark.parametrize("settings", SHAPES.values(), ids=SHAPES.keys())
+@pytest.mark.parametrize("framework", ["minidl", "torch"])
+def test_no_file_is_larger_than_the_largest(small_config, settings, framework):
+    config = small_config(*settings, "optimizer={adam: {lr: 0.01, amsgrad: true}}", f"framework={framework}")
+    task = build(config)
+    trainer = (torch if framework == "torch" else operations)(config, [0, 1, 2])
+    next(trainer.epochs())
+    saved = trainer.checkpoint()
+    one = {name: values[0] for name, values in trainer.network.state().items()}
+    weights = {name: values.numpy() for name, values in one.items()}
+    best = (weights, 10**9) if "validation" in task.sizes else (None, None)
+    stopped = [Round(10**18 - 1 - seed, "finished", 10**9, weights, *best) for seed in range(3)]
+    assert len(replace(saved, stopped=stopped).encode()) + 32 <= largest_file(task, 3)
