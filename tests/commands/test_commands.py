@@ -4,10 +4,8 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -341,41 +339,6 @@ class TestRuns:
         assert "there are no runs in runs yet" in minidl("runs").out
 
 
-@pytest.mark.parametrize(
-    ("verb", "number", "code"),
-    [("train", signal.SIGTERM, 143), ("sweep", signal.SIGINT, 130), ("sweep", signal.SIGTERM, 143)],
-)
-def test_signal_stops_training_and_keeps_what_was_logged(small_file, tmp_path, verb, number, code):
-    command = [sys.executable, "-m", "minidl_cli", verb, str(small_file), "-s", "training.epochs=1000000"]
-    command += ["--rounds", "4", "--workers", "2"] if verb == "sweep" else []
-    # Like a shell's background job, it starts with SIGINT ignored.
-    process = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
-    )
-    try:
-        deadline = time.monotonic() + 60
-        while not any(path.stat().st_size > 1000 for path in tmp_path.glob("runs/*/metrics.csv")):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        process.send_signal(number)
-        _, err = process.communicate(timeout=20)
-    finally:
-        process.kill()
-    (run,) = tmp_path.glob("runs/*")
-    assert process.returncode == code
-    assert f"to go on: minidl {verb} --resume runs/{run.name}\n" in err
-    assert f"stopped by {number.name}" in err
-    assert "Traceback" not in err
-    assert not (run / "summary.json").exists()
-    wait_until_gone(process.pid)
-
-
 @pytest.mark.parametrize("verb", ["train", "sweep"])
 def test_run_in_the_place_of_a_config(minidl, trained, verb):
     for named in (trained, "latest"):
@@ -388,22 +351,11 @@ def test_run_in_the_place_of_a_config(minidl, trained, verb):
 
 def test_training_goes_on_where_nobody_reads_its_progress(small_file, tmp_path):
     """As in `minidl train small.yaml 2> >(head -1)`."""
-    command = [sys.executable, "-m", "minidl_cli", "train", str(small_file), "-s", "training.epochs=20000"]
+    command = [sys.executable, "-m", "minidl_cli", "train", str(small_file), "-s", "training.epochs=2000"]
+    command += ["-s", "training.log_every=50"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     assert process.stderr.readline().startswith("  5%  1 round  ")
     process.stderr.close()
     assert process.wait(60) == 0
     assert len(list(tmp_path.glob("runs/*/summary.json"))) == 1
-
-
-def wait_until_gone(group):
-    """The workers are gone with the first process; Python's own helper that watches them notices a moment later."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.05)
-    pytest.fail("a process outlived the command")

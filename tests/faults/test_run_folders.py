@@ -317,7 +317,7 @@ def changes(draw: Callable[[Any], Any]) -> tuple[str, Callable[[bytes], bytes]]:
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
-@settings(max_examples=30, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_files_with_other_content(minidl, place, kind, data):
     run = place.damaged(kind)
@@ -336,7 +336,7 @@ def test_files_with_other_content(minidl, place, kind, data):
     check_verbs(minidl, place, kind)
 
 
-@settings(max_examples=20, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_sweeps_of_variants(minidl, place, data):
     run = place.damaged(SWEEP)

@@ -1,7 +1,6 @@
 """A run that was stopped and resumed is the run that was never stopped."""
 
 import json
-import os
 import re
 import shutil
 import warnings
@@ -17,6 +16,7 @@ from minidl_cli.runs.lock import Lock, is_locked
 from minidl_cli.sweeps import timetable, workers
 from minidl_cli.sweeps.resume import start_again
 from minidl_cli.sweeps.sweep import start
+from tests.sweeps import dying
 from tests.sweeps.contents import results
 from tests.training.rounds import STOPPING
 
@@ -59,7 +59,7 @@ def stop_after(job, records):
 def test_at_any_epoch(small_config, tmp_path, settings):
     config = small_config(*ROUNDS, *settings)
     expected = results(sweep(config, runs_dir=tmp_path, workers=1, chunk=3))
-    for records in (1, 2, 5, 7, 11):
+    for records in (1, 5, 11):
         run = stop_after(start(config, tmp_path, workers=1, chunk=3), records)
         assert results(resume(run, workers=1)) == expected
 
@@ -409,55 +409,31 @@ class TestFinished:
 
 
 class TestFailed:
-    def test_rounds_are_tried_again(self, small_config, tmp_path, monkeypatch):
-        config = small_config(*ROUNDS)
+    def test_the_others_are_as_ever_and_these_are_tried_again(self, small_config, tmp_path, monkeypatch):
+        config = small_config(*ROUNDS, "sweep.rounds=3")
+        expected = sweep(config, runs_dir=tmp_path, workers=1)
         with monkeypatch.context() as patched:
-            patched.setattr(workers, "work", _die_at_the_last_rounds)
+            patched.setattr(workers, "work", dying.of_the_last_round)
+            patched.setattr(workers, "TRIES", 2)
             run = sweep(config, runs_dir=tmp_path, workers=2, chunk=1)
         found = run.summary()["rounds"]
-        assert (found["finished"], found["failed"], found["failed_seeds"]) == (3, 2, [3, 4])
-        assert results(resume(run, workers=1)) == results(sweep(config, runs_dir=tmp_path, workers=1))
+        assert (found["finished"], found["failed"], found["failed_seeds"]) == (2, 1, [2])
+        assert found["failures"] == [{"seeds": [2], "reason": "their worker ended with exit code 7, 2 times"}]
+        assert run.round_rows()[:2] == expected.round_rows()[:2]
+        for name, values in expected.weights().items():
+            assert values[:2].equal(run.weights()[name][:2])
+            assert run.weights()[name][2:].isnan().all()
+        assert results(resume(run, workers=1)) == results(expected)
 
-    def test_all_rounds(self, small_config, tmp_path, monkeypatch):
+    def test_all_rounds_are_tried_again(self, small_config, tmp_path, monkeypatch):
         config = small_config(*ROUNDS)
         with monkeypatch.context() as patched:
-            patched.setattr(workers, "work", _die_at_once)
+            patched.setattr(workers, "work", dying.at_work)
             with pytest.raises(TrainingError, match="no round finished"):
                 sweep(config, runs_dir=tmp_path, workers=2)
         (run,) = Run.all(tmp_path)
         (run.path / "curves.png").write_bytes(b"")
         assert results(resume(run, workers=1)) == results(sweep(config, runs_dir=tmp_path, workers=1))
-
-    def test_the_others_are_as_ever(self, small_config, tmp_path, monkeypatch):
-        config = small_config(*ROUNDS)
-        expected = sweep(config, runs_dir=tmp_path, workers=1)
-        monkeypatch.setattr(workers, "work", _die_at_the_last_rounds)
-        run = sweep(config, runs_dir=tmp_path, workers=2, chunk=1)
-        assert run.round_rows()[:3] == expected.round_rows()[:3]
-        for name, values in expected.weights().items():
-            assert values[:3].equal(run.weights()[name][:3])
-            assert run.weights()[name][3:].isnan().all()
-
-
-def _die_at_once(connection):
-    connection.send(None)
-    connection.recv()
-    os._exit(7)
-
-
-def _die_at_the_last_rounds(connection):
-    """Be a worker that dies of the rounds 3 and 4."""
-    from minidl_cli.sweeps import chunks, worker
-
-    train_chunk = chunks.train_chunk
-
-    def train(config, chunk, *others):
-        if chunk[0] > 2:
-            os._exit(7)
-        return train_chunk(config, chunk, *others)
-
-    chunks.train_chunk = train
-    worker.work(connection)
 
 
 def test_steps_stay_as_they_were(small_config, tmp_path, monkeypatch):

@@ -4,7 +4,6 @@ import json
 import math
 import os
 import resource
-import signal
 
 import pytest
 import torch
@@ -17,6 +16,7 @@ from minidl_cli.statistics import summarize
 from minidl_cli.sweeps import workers
 from minidl_cli.sweeps.sweep import start
 from minidl_cli.training.build import build
+from tests.sweeps import dying
 from tests.sweeps.contents import read_table, results
 
 pytestmark = pytest.mark.usefixtures("no_figures")
@@ -51,7 +51,7 @@ def test_many_rounds_need_few_open_files(small_config, tmp_path):
 
 
 def test_rounds_whose_workers_die_again_and_again_failed(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "work", _die_at_work)
+    monkeypatch.setattr(workers, "work", dying.at_work)
     job = start(config, tmp_path, workers=2)
     with pytest.raises(TrainingError, match=r"^no round finished \(.*small-.* has the records\)$"):
         list(job.records())
@@ -61,20 +61,10 @@ def test_rounds_whose_workers_die_again_and_again_failed(config, tmp_path, monke
 
 
 def test_worker_that_dies_at_its_start_is_told(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "work", _die)
+    monkeypatch.setattr(workers, "work", dying.at_the_start)
     problem = "3 workers in a row died while they started; the last one was killed by SIGKILL"
     with pytest.raises(TrainingError, match=f"^{problem}$"):
         sweep(config, runs_dir=tmp_path, workers=2)
-
-
-def _die_at_work(connection):
-    connection.send(None)
-    connection.recv()
-    _die()
-
-
-def _die(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_train_gives_the_round_of_the_sweep(config, small_config, tmp_path):
