@@ -123,7 +123,7 @@ def test_a_checkpoint_of_another_config_is_refused(small_config, settings):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("make", [operations, make_trainer, torch])
+@pytest.mark.parametrize("make", [operations, torch])
 @pytest.mark.parametrize("settings", [*SHAPES.values(), BUSY, ["training.epochs=0"]], ids=str)
 def test_a_checkpoint_fits_its_own_config(small_config, settings, make):
     config = small_config(*settings, *framework(make))
