@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -178,7 +179,10 @@ SCANNERS: list[Scanner] = [upward_imports, computed_imports, autograd, global_ge
 
 
 def scan(scanner: Scanner, source: str, file: str) -> list[str]:
-    return list(scanner(ast.parse(source), file))
+    return list(scanner(parsed(source), file))
+
+
+parsed = cache(ast.parse)
 
 
 @pytest.mark.parametrize("file", FILES)
