@@ -24,7 +24,7 @@ EVERY = (30, 1, 0.01)
 
 
 def main() -> None:
-    print("| work | rounds | a checkpoint | every | checkpoints | one takes | share of the training |")
+    print("| work | rounds | a checkpoint | every | checkpoints | one takes | share of the run |")
     print("|---|---|---|---|---|---|---|")
     with TemporaryDirectory() as folder:
         for name, (rounds, epochs, settings) in WORKS.items():
