@@ -13,7 +13,7 @@ from types import TracebackType
 
 from ..config.schema import Config
 from ..data.dataset import Dataset
-from ..errors import GRACE_SECONDS, Interrupted, MinidlError, TrainingError
+from ..errors import GRACE_SECONDS, Interrupted, TrainingError
 from ..training.checkpoint import Checkpoint
 from .chunks import Event, train_chunk
 from .plan import Chunk, Plan
@@ -177,7 +177,7 @@ class Workers:
             for worker in _ready(at_work, left):
                 try:
                     event = worker.receive()
-                except (EOFError, MinidlError):
+                except Exception:  # it is gone, or failed at the last moment, which no longer matters
                     at_work.remove(worker)
                 else:
                     if event is not None:
