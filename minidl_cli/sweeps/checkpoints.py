@@ -91,17 +91,19 @@ class Checkpoints:
 
     def _examine(self) -> Iterator[tuple[Path, Begun | ValueError]]:
         """Yield each file with the stack that it is of, or with what is wrong with it."""
-        expected = set(self._task.config.seeds)
+        config = self._task.config
+        expected = set(config.seeds)
         for path in sorted(self._folder.glob("*.checkpoint")):
             try:
                 checkpoint = self._read(path)
-                if not (set(checkpoint.seeds) <= expected and path == self._path(checkpoint.seeds)):
-                    raise ValueError("it is of other rounds")
-                if checkpoint.config != fingerprint(self._task.config):
+                is_of_config = set(checkpoint.seeds) <= set(config.seeds) and checkpoint.config == fingerprint(config)
+                if not is_of_config:
                     advice = "put it back as it was, or start another run from it"
                     raise InputError(f"{self._run.config_path}: has changed since the rounds were trained; {advice}")
+                if not (set(checkpoint.seeds) <= expected and path == self._path(checkpoint.seeds)):
+                    raise ValueError("it is of other rounds")
                 checkpoint.check(self._task)
-                if self._task.config.framework == "torch":
+                if config.framework == "torch":
                     check_moments(checkpoint, self._task)
             except ValueError as error:
                 yield path, error

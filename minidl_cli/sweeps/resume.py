@@ -107,7 +107,9 @@ def _rounds_job(
     before, found = load_config(run.config_path), run.environment()
     planned = Planned(config, workers, chunk, run)
     _refuse_epochs(planned.task, before, planned.begun)
-    is_done = _is_complete(run, LAST_FIGURE) and config == before and _has_results(run) and _has_all(planned)
+    is_done = (
+        _is_complete(run, LAST_FIGURE) and config == before and _has_results(run, config.seeds) and _has_all(planned)
+    )
     if not is_done and any(each.epoch for each in planned.begun):
         steps = str(found.get("steps"))
         if isinstance(planned.step, CompiledStep) and not is_compiled(steps):
@@ -169,16 +171,17 @@ def _is_complete(run: Run, last_figure: str) -> bool:
     return run.is_finished and (run.path / last_figure).exists()
 
 
-def _has_results(run: Run) -> bool:
-    """Tell whether the tables and the weights of a finished run are there, and undamaged."""
+def _has_results(run: Run, seeds: Sequence[int]) -> bool:
+    """Tell whether tables and weights of a finished run are there, undamaged, and of rounds with these seeds."""
     try:
-        statuses = [status for _, status in run.rounds()]
+        rounds = run.rounds()
         for name in run.summary()["weights"]:
             run.weights(name)
         run.columns()
     except (InputError, KeyError, TypeError):
         return False
-    return run.metrics_path.exists() and "failed" not in statuses
+    statuses = {status for _, status in rounds}
+    return run.metrics_path.exists() and "failed" not in statuses and [seed for seed, _ in rounds] == list(seeds)
 
 
 def _has_all(planned: Planned) -> bool:

@@ -452,7 +452,7 @@ def test_steps_stay_as_they_were(small_config, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("is_finished", [True, False])
-@pytest.mark.parametrize(("old", "new"), [("lr: 0.1", "lr: 0.2"), ("log_every: 1", "log_every: 2")])
+@pytest.mark.parametrize(("old", "new"), [("lr: 0.1", "lr: 0.2"), ("rounds: 5", "rounds: 4")])
 def test_a_config_that_was_edited_is_refused(small_config, tmp_path, is_finished, old, new):
     job = start(small_config(*ROUNDS), tmp_path, workers=1)
     if is_finished:
