@@ -57,8 +57,10 @@ def test_workers_that_are_killed_at_random_moments(processes, name):
 @pytest.mark.long
 def test_rounds_whose_workers_are_killed_again_and_again_fail(processes):
     """The other rounds finish, and `--resume` tries those again that failed."""
-    undisturbed = Training(processes, LONG, "undisturbed").finish(*IN_THIS_PROCESS)
-    training = Training(processes, LONG, "disturbed")
+    # A round must not come to its end before its worker is killed for the last time.
+    case = LONG.but("training.epochs=40000")
+    undisturbed = Training(processes, case, "undisturbed").finish(*IN_THIS_PROCESS)
+    training = Training(processes, case, "disturbed")
     process = training.go_on(*IN_WORKERS)
     for _ in range(3):
         grown = [seed_has_grown(training, seed) for seed in (0, 1)]
