@@ -85,6 +85,17 @@ def main() -> None:
             raise
         _say("there is not enough memory; use fewer workers, a smaller chunk, or smaller batches")
         sys.exit(1)
+    finally:
+        _forgive_broken_errors()
+
+
+def _forgive_broken_errors() -> None:
+    """Keep Python from failing at its end where nobody reads standard error any more."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123 (a descriptor is needed)
+            os.dup2(nowhere.fileno(), sys.stderr.fileno())
 
 
 def _end_stopped(number: int) -> NoReturn:
