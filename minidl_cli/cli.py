@@ -86,7 +86,13 @@ def main() -> None:
         _say("there is not enough memory; use fewer workers, a smaller chunk, or smaller batches")
         sys.exit(1)
     finally:
+        _ignore_signals()  # all is done, and what Python does at its end would not bear an exception
         _forgive_broken_errors()
+
+
+def _ignore_signals() -> None:
+    for number in _stopping_signals():
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _forgive_broken_errors() -> None:
@@ -99,8 +105,7 @@ def _forgive_broken_errors() -> None:
 
 
 def _end_stopped(number: int) -> NoReturn:
-    for each in _stopping_signals():
-        signal.signal(each, signal.SIG_IGN)
+    _ignore_signals()
     _say(f"stopped by {signal.Signals(number).name}")
     sys.exit(128 + number)
 
