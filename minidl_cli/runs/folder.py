@@ -258,8 +258,8 @@ class Run:
     @property
     def sweep_folder(self) -> Path | None:
         """The folder of the sweep that the run is a variant of; None if it is none."""
-        above = self.path.resolve().parent
-        return above.parent if above.name == VARIANTS and os.path.lexists(above.parent / CONFIG) else None
+        resolved = Run(self.path.resolve())
+        return None if resolved._whole == resolved.path else resolved._whole
 
     @property
     def _whole(self) -> Path:

@@ -1,7 +1,6 @@
 """The checkpoints in a run folder: a file for each stack of rounds."""
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +49,7 @@ class Checkpoints:
 
     def __init__(self, run: Run, task: Task):
         self._run, self._task, self._folder = run, task, run.path / FOLDER
+        self._unusable: dict[Path, ValueError] = {}
         self._most = min(largest_file(task, len(task.config.seeds)), physical_memory() // 3)
 
     def write(self, checkpoint: Checkpoint) -> None:
@@ -68,50 +68,49 @@ class Checkpoints:
         return found if found and found.seeds == sorted(chunk) else None
 
     def begun(self) -> list[Begun]:
-        """Return the stacks that were begun, as far as their files can be used.
+        """Return the stacks that were begun, as far as their files can be used. Nothing is changed.
 
         Raises:
             InputError: a file cannot be read, or is of another config.
         """
-        return [found for _, found in self._examine() if isinstance(found, Begun)]
-
-    def drop_unusable(self) -> None:
-        """Remove the files that cannot be used, with a warning for each.
-
-        Raises:
-            InputError: a file cannot be read or removed.
-        """
-        for path, found in self._examine():
-            if isinstance(found, ValueError):
-                self._drop(path, f"cannot be used ({found})")
-
-    def drop(self, begun: Begun, problem: str) -> None:
-        """Forget what was begun, with a warning that says why."""
-        self._drop(self._path(begun.seeds), problem)
-
-    def _examine(self) -> Iterator[tuple[Path, Begun | ValueError]]:
-        """Yield each file with the stack that it is of, or with what is wrong with it."""
         config = self._task.config
-        expected = set(config.seeds)
+        left, found = set(config.seeds), []
         for path in sorted(self._folder.glob("*.checkpoint")):
             try:
                 checkpoint = self._read(path)
-                is_of_config = set(checkpoint.seeds) <= set(config.seeds) and checkpoint.config == fingerprint(config)
-                if not is_of_config:
-                    advice = "put it back as it was, or start another run from it"
-                    raise InputError(f"{self._run.config_path}: has changed since the rounds were trained; {advice}")
-                if not (set(checkpoint.seeds) <= expected and path == self._path(checkpoint.seeds)):
+                self._check_config(checkpoint)
+                if not (set(checkpoint.seeds) <= left and path == self._path(checkpoint.seeds)):
                     raise ValueError("it is of other rounds")
                 checkpoint.check(self._task)
                 if config.framework == "torch":
                     check_moments(checkpoint, self._task)
             except ValueError as error:
-                yield path, error
+                self._unusable[path] = error
             else:
-                expected -= set(checkpoint.seeds)
+                left -= set(checkpoint.seeds)
                 stopped = {each.seed for each in checkpoint.stopped}
                 epochs = checkpoint.last_epochs
-                yield path, Begun(checkpoint.seeds, checkpoint.epoch, epochs, stopped, checkpoint.seconds)
+                found.append(Begun(checkpoint.seeds, checkpoint.epoch, epochs, stopped, checkpoint.seconds))
+        return found
+
+    def drop_unusable(self) -> None:
+        """Remove the files that `begun` could not use, with a warning for each.
+
+        Raises:
+            InputError: a file cannot be removed.
+        """
+        for path, error in self._unusable.items():
+            self._drop(path, f"cannot be used ({error})")
+
+    def drop(self, begun: Begun, problem: str) -> None:
+        """Forget what was begun, with a warning that says why."""
+        self._drop(self._path(begun.seeds), problem)
+
+    def _check_config(self, checkpoint: Checkpoint) -> None:
+        config = self._task.config
+        if not (set(checkpoint.seeds) <= set(config.seeds) and checkpoint.config == fingerprint(config)):
+            advice = "put it back as it was, or start another run from it"
+            raise InputError(f"{self._run.config_path}: has changed since the rounds were trained; {advice}")
 
     def _drop(self, path: Path, problem: str) -> None:
         advice = "it is removed, and rounds that have no other are trained from the start"

@@ -1,4 +1,4 @@
-"""The training of a config, or of its variants, into run folders: what is checked beforehand, and how it goes."""
+"""The training of a config, or of its variants, into run folders."""
 
 import warnings
 from collections.abc import Generator, Iterable
@@ -138,7 +138,7 @@ class RoundsJob:
 
     def _checkpoints(self, log: MetricsLog) -> Checkpoints:
         """Return the checkpoints, of rounds whose rows are all there: only rounds that start over get them all."""
-        checkpoints = Checkpoints(self.run, self.planned.task)
+        checkpoints = self.planned.checkpoints or Checkpoints(self.run, self.planned.task)
         checkpoints.drop_unusable()
         for begun in self.planned.begun:
             if not all(log.has(seed, last) for seed, last in begun.last_epochs.items()):

@@ -34,6 +34,7 @@ class Planned:
         task: the objects that it describes.
         data: what identifies the data files, as `identify` returns it.
         step: the compiled step, or who takes the steps instead of it.
+        checkpoints: those in the run folder, if there is one.
         begun: the stacks that were begun before.
         plan: the stacks, and how many processes train them.
 
@@ -47,7 +48,8 @@ class Planned:
         self.data = identify(dataset.files())
         self.config, self.task = config, build(config, dataset)
         self.step = compiled_step(config, self.task.dataset)
-        self.begun = Checkpoints(run, self.task).begun() if run else []
+        self.checkpoints = Checkpoints(run, self.task) if run else None
+        self.begun = self.checkpoints.begun() if self.checkpoints else []
         stacks = [each.seeds for each in self.begun]
         self.plan = plan(self.task, workers, chunk, is_compiled=isinstance(self.step, CompiledStep), begun=stacks)
         self._check_memory()
@@ -57,8 +59,12 @@ class Planned:
 
     def files(self) -> dict[str, str]:
         """Return the first files of the run folder."""
-        columns = {"columns.json": as_json(self.task.dataset.columns.as_dict())}
-        return first_files(self.config, self.plan.workers, str(self.step), self.data) | columns
+        common = first_files(self.config, self.plan.workers, str(self.step), self.data)
+        return common | {"columns.json": self.columns()}
+
+    def columns(self) -> str:
+        """Return the text of `columns.json`."""
+        return as_json(self.task.dataset.columns.as_dict())
 
     def _check_memory(self) -> None:
         config, training = self.config, self.plan.memory(self.task).total

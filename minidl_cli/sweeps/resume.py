@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ def _job(run: Run, lock: Lock, settings: Sequence[str], workers: int | None, chu
     jobs = {each.label: _variant_job(run, each, workers, chunk) for each in variants(config)}
     is_done = all(job.is_done for job in jobs.values()) and _is_complete(run, LAST_FIGURE_OF_VARIANTS)
     if not is_done:
-        _reopen(run, config)
+        _reopen(run, config, {}, {})
         for job in jobs.values():
             if not job.is_done:
                 _reopen_rounds(job)
@@ -208,26 +208,29 @@ def _versions(found: dict[str, Any]) -> dict[str, str]:
 
 
 def _reopen_rounds(job: RoundsJob) -> None:
-    _reopen(job.run, job.planned.config, job.planned.step)
-    columns = "columns.json"
-    if not (job.run.path / columns).exists():
-        write_atomically(job.run.path / columns, job.planned.files()[columns])
+    planned = job.planned
+    _reopen(job.run, planned.config, {"steps": str(planned.step)}, {"columns.json": planned.columns()})
 
 
-def _reopen(run: Run, config: Config, step: CompiledStep | str | None = None) -> None:
-    """Make a run folder that of an unfinished run of a config, and note that it is resumed.
+def _reopen(run: Run, config: Config, noted: Mapping[str, str], files: Mapping[str, str]) -> None:
+    """Make a run folder that of an unfinished run of a config.
 
     What says that the run is complete goes first: so it does not seem to be, if this is stopped in between.
+
+    Args:
+        run: the run folder.
+        config: the config.
+        noted: what `environment.json` is to say, besides that the run is resumed.
+        files: the contents of files that may have been lost, by name.
     """
     try:
-        found = run.environment()
-        if step is not None:
-            found["steps"] = str(step)
-        now, resumed = environment(__version__, "cpu", 1), found.get("resumed")
-        noted = {key: now[key] for key in ("minidl", "packages", "command", "platform")}
-        run.write_json(
-            "environment.json", found | {"resumed": [*(resumed if isinstance(resumed, list) else []), noted]}
-        )
+        found, now = run.environment(), environment(__version__, "cpu", 1)
+        before = found["resumed"] if isinstance(found.get("resumed"), list) else []
+        resumed = {key: now[key] for key in ("minidl", "packages", "command", "platform")}
+        run.write_json("environment.json", {**found, **noted, "resumed": [*before, resumed]})
+        for name, text in files.items():
+            if not (run.path / name).exists():
+                write_atomically(run.path / name, text)
         for figure in FIGURES:
             for ending in (".png", ".csv"):
                 (run.path / figure).with_suffix(ending).unlink(missing_ok=True)
