@@ -5,7 +5,7 @@ import re
 import secrets
 from pathlib import Path
 
-from .errors import Interrupted
+from .interrupts import Interrupted
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)
 

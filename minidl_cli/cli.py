@@ -16,8 +16,9 @@ from typing import NoReturn, TextIO
 import click
 
 from . import __version__
-from .errors import Interrupted, MinidlError, MinidlWarning, is_lack_of_memory
+from .errors import MinidlError, MinidlWarning, is_lack_of_memory
 from .escaping import escaped
+from .interrupts import Interrupted
 
 VERBS = ("train", "eval", "predict", "sweep", "show", "check", "inspect", "compare", "export", "init", "runs", "schema")
 

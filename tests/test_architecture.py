@@ -40,9 +40,10 @@ FLOORS = {
     "atomic": 1,
     "escaping": 1,
     "errors": 1,
+    "interrupts": 1,
 }
 BESIDE = {("sweeps", "reference"), ("comparison", "statistics"), ("statistics", "randomness")}
-BESIDE |= {("exporting", "reference"), ("atomic", "errors")}
+BESIDE |= {("exporting", "reference"), ("atomic", "interrupts")}
 # A verb parses, calls and prints: the mathematics is further down.
 NOT_FOR = {("commands", "nn"), ("commands", "data"), ("commands", "optim")}
 

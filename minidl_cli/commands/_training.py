@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ..display.text import printable
-from ..errors import InputError, Interrupted, TrainingError
+from ..errors import InputError, TrainingError
 from ..escaping import escaped
+from ..interrupts import Interrupted
 from ..metrics import headline
 from ..runs.folder import Run
 from ._options import print_json

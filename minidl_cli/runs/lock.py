@@ -9,7 +9,8 @@ from pathlib import Path
 from time import sleep
 from types import TracebackType
 
-from ..errors import InputError, Interrupted, MinidlWarning
+from ..errors import InputError, MinidlWarning
+from ..interrupts import Interrupted
 
 # How often to try, within a fifth of a second.
 TRIES = 20

@@ -5,7 +5,7 @@ from time import monotonic
 
 from ..config.schema import Config
 from ..data.dataset import Dataset
-from ..errors import GRACE_SECONDS, Interrupted
+from ..interrupts import GRACE_SECONDS, Interrupted
 from ..reference.torch_trainer import TorchTrainer
 from ..training.build import build
 from ..training.checkpoint import Checkpoint

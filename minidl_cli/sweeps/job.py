@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 
 from ..config.schema import Config
-from ..errors import Interrupted, MinidlWarning, TrainingError
+from ..errors import MinidlWarning, TrainingError
+from ..interrupts import Interrupted
 from ..runs.folder import Run
 from ..runs.lock import Lock
 from ..runs.metrics import MetricsLog

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..errors import Interrupted
+from ..interrupts import Interrupted
 from ..runs.folder import Run
 from ..runs.metrics import MetricsLog
 from ..training.build import Task

@@ -9,7 +9,8 @@ from multiprocessing.connection import Connection, wait
 from threading import Thread
 from traceback import format_exc
 
-from ..errors import Interrupted, TrainingError, is_lack_of_memory
+from ..errors import TrainingError, is_lack_of_memory
+from ..interrupts import Interrupted
 
 
 def work(connection: Connection) -> None:

@@ -13,7 +13,8 @@ from types import TracebackType
 
 from ..config.schema import Config
 from ..data.dataset import Dataset
-from ..errors import GRACE_SECONDS, Interrupted, TrainingError
+from ..errors import TrainingError
+from ..interrupts import GRACE_SECONDS, Interrupted
 from ..training.checkpoint import Checkpoint
 from .chunks import Event, train_chunk
 from .plan import Chunk, Plan

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from minidl_cli.errors import Interrupted
+from minidl_cli.interrupts import Interrupted
 from minidl_cli.sweeps import chunks
 from minidl_cli.sweeps.chunks import train_chunk
 from minidl_cli.sweeps.timetable import Timetable

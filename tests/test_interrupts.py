@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from minidl_cli import errors
-from minidl_cli.errors import Interrupted
+from minidl_cli import interrupts
+from minidl_cli.interrupts import Interrupted
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def _handler(monkeypatch):
     monkeypatch.setattr(Interrupted, "_came", None)
     monkeypatch.setattr(Interrupted, "_when", 0.0)
     monkeypatch.setattr(Interrupted, "_has_begun", True)
-    monkeypatch.setattr(errors, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(interrupts, "GRACE_SECONDS", 0.1)
     before = {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGALRM)}
     signal.signal(signal.SIGUSR1, Interrupted.handle)
     yield
@@ -79,7 +79,7 @@ def test_further_signals_leave_time_to_clean_up(monkeypatch):
     with pytest.raises(Interrupted):
         send_signal()
     send_signal()
-    monkeypatch.setattr(Interrupted, "_when", time.monotonic() - errors.CLEANUP_SECONDS)
+    monkeypatch.setattr(Interrupted, "_when", time.monotonic() - interrupts.CLEANUP_SECONDS)
     with pytest.raises(Interrupted):
         send_signal()
 
@@ -94,7 +94,7 @@ def test_ends_the_process_where_there_is_nothing_to_clean_up(tmp_path):
     """As an exception would come in the middle of an import."""
     program = tmp_path / "program.py"
     program.write_text(
-        "import os, signal\nfrom minidl_cli.errors import Interrupted\n"
+        "import os, signal\nfrom minidl_cli.interrupts import Interrupted\n"
         "signal.signal(signal.SIGTERM, Interrupted.handle)\n"
         "try:\n    os.kill(os.getpid(), signal.SIGTERM)\nexcept BaseException:\n    print('raised')\n"
     )
