@@ -18,6 +18,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .runs.folder import Run
+    from .sweeps.cluster.access import Access
+    from .sweeps.cluster.cluster import Cluster
     from .sweeps.contrast import compare
     from .sweeps.resume import resume
     from .sweeps.sweep import sweep, train
@@ -25,9 +27,11 @@ if TYPE_CHECKING:
     from .training.evaluation import evaluate
     from .training.inspection import inspect
 
-__all__ = ["Run", "compare", "evaluate", "inspect", "load_config", "resume", "sweep", "train"]
+__all__ = ["Access", "Cluster", "Run", "compare", "evaluate", "inspect", "load_config", "resume", "sweep", "train"]
 
 _HOMES = {
+    "Access": ".sweeps.cluster.access",
+    "Cluster": ".sweeps.cluster.cluster",
     "Run": ".runs.folder",
     "compare": ".sweeps.contrast",
     "evaluate": ".training.evaluation",

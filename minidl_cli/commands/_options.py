@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,13 @@ from typing import Any
 import click
 
 from ..runs.folder import CONFIG, DEFAULT_RUNS_DIR, Run
+
+
+def _device(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"cpu|auto|cuda(:[0-9]{1,3})?", value):
+        raise click.BadParameter(f"{value!r} is no device; there are cpu, cuda, cuda:1 and so on, and auto")
+    return value
+
 
 config_argument = click.argument("config", type=click.Path(path_type=Path))
 config_or_resume_argument = click.argument(
@@ -36,7 +44,10 @@ runs_dir_option = click.option(
 name_option = click.option("--name", help="What the run folder's name starts with, instead of the config's name.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print the run folder's path only.")
 device_option = click.option(
-    "--device", type=click.Choice(["cpu"]), default="cpu", show_default=True, help="Where to compute."
+    "--device",
+    metavar="DEVICE",
+    callback=_device,
+    help="Where to compute: cpu, cuda, cuda:1 and so on, or auto, for what is faster. [default: cpu, or as before]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -57,6 +68,19 @@ def check_resume(config: Path | None, resume: str | None, **others: object) -> N
     for name, value in others.items():
         if value and resume is not None:
             raise click.UsageError(f"--{name} and --resume exclude each other")
+
+
+def check_engine(engine: str, address: str | None, **connection: object) -> None:
+    """Make sure that options of the way to a cluster stand where there is one.
+
+    Raises:
+        click.UsageError: it is not so.
+    """
+    if address and engine != "dask":
+        raise click.UsageError("--address goes with --engine dask")
+    for name, value in connection.items():
+        if value and not address:
+            raise click.UsageError(f"--{name.replace('_', '-')} goes with --address")
 
 
 def _is_run(path: Path) -> bool:

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,7 @@ from ._options import print_json
 
 if TYPE_CHECKING:
     from ..runs.metrics import Numbers
+    from ..sweeps.engine import Engine
     from ..sweeps.job import Job
 
 
@@ -28,16 +29,36 @@ def resumed_job(
     settings: tuple[str, ...],
     workers: int | None = None,
     chunk: int | None = None,
+    device: str | None = None,
+    engine: "Engine | None" = None,
 ) -> "Job":
     """Return the job of going on with the run that `--resume` names."""
     from ..sweeps.resume import start_again
 
     assert resume is not None
-    job = start_again(Run.find(resume, runs_dir), settings, workers, chunk)
+    job = start_again(Run.find(resume, runs_dir), settings, workers, chunk, device, engine)
     if job.is_done:
         advice = "more epochs or rounds: -s training.epochs=N, -s sweep.rounds=N"
         click.echo(f"{printable(str(job.run.path))}: has finished already; {advice}", err=True)
     return job
+
+
+def make_engine(kind: str, address: str | None, **connection: Any) -> "Engine":
+    """Return the engine that options ask for.
+
+    Args:
+        kind: `local` or `dask`.
+        address: that of a running scheduler, if there is one.
+        connection: what `Access.of` takes besides.
+    """
+    if kind == "local":
+        from ..sweeps.workers import Workers
+
+        return Workers()
+    from ..sweeps.cluster.access import Access
+    from ..sweeps.cluster.cluster import Cluster
+
+    return Cluster(Access.of(address, **connection) if address else None)
 
 
 def run_and_report(job: "Job", verb: str, *, quiet: bool, as_json: bool) -> None:

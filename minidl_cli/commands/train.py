@@ -24,7 +24,7 @@ def command(
     seed: int | None,
     name: str | None,
     runs_dir: Path,
-    device: str,
+    device: str | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -47,7 +47,7 @@ def command(
 
     settings = options.with_shortcuts(settings, seed=seed, name=name)
     if config is None:
-        job = resumed_job(resume, runs_dir, settings)
+        job = resumed_job(resume, runs_dir, settings, device=device)
     else:
-        job = start(of_one_round(load_config(config, settings)), runs_dir)
+        job = start(of_one_round(load_config(config, settings)), runs_dir, device=device or "cpu")
     run_and_report(job, "train", quiet=quiet, as_json=as_json)

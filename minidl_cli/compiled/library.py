@@ -65,6 +65,11 @@ class Compiler:
     target: str
     machine: Machine
 
+    @property
+    def fingerprint(self) -> str:
+        """What the machine code that it writes depends on, besides the text: equal where this is."""
+        return _digest(self._said())
+
     def load(self, text: str, dtype: str) -> ctypes.CDLL:
         """Compile a text, unless that was done before, and load what comes out.
 
@@ -76,10 +81,7 @@ class Compiler:
             CompilationError: the compiler refuses it, or what comes out cannot be kept or loaded.
         """
         text = "\n".join([f"typedef {dtype} number;", *DTYPES[dtype], PRELUDE, text])
-        told = "\n".join(
-            [text, self.version, *self.command, *self.flags, *self.libraries, self.target, repr(self.machine)]
-        )
-        name = f"{hashlib.sha256(told.encode()).hexdigest()}.so"
+        name = f"{_digest([text, *self._said()])}.so"
         try:
             cache = _cache_folder()
             if cache and _is_whole(cache / name):
@@ -94,6 +96,10 @@ class Compiler:
                 return ctypes.CDLL(str(built))
         except OSError as error:
             raise CompilationError(f"the compiled library cannot be used: {error}") from error
+
+    def _said(self) -> list[str]:
+        """Return all that there is to say of it."""
+        return [self.version, *self.command, *self.flags, *self.libraries, self.target, repr(self.machine)]
 
     def _compile(self, text: str, into: Path) -> None:
         command = [*self.command, *self.flags, "-x", "c", "-", "-o", str(into), *self.libraries]
@@ -117,6 +123,10 @@ class Compiler:
         if process.returncode:
             reason = said.strip() or "it said nothing"
             raise CompilationError(f"{self.command[0]} failed: {reason.splitlines()[0]}")
+
+
+def _digest(texts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
 def _keep(content: bytes, path: Path) -> None:

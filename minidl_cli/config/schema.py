@@ -13,6 +13,7 @@ from .locate import Path, dotted, place_of
 from .yaml_tree import Node
 
 Seed = Annotated[int, Field(ge=0, lt=10**18)]
+MatmulPrecision = Literal["highest", "high", "medium"]
 
 
 class EarlyStopping(StrictModel):
@@ -72,9 +73,14 @@ class TrainingOptions(StrictModel):
         None, description="When a round stops by itself and keeps its best weights; needs a validation part."
     )
     dtype: Literal["float32", "float64"] = Field("float32", description="The type of all numbers in the network.")
+    matmul_precision: MatmulPrecision = Field(
+        "highest",
+        description="How precise products of float32 are on a GPU: `high` and `medium` take TensorFloat-32.",
+    )
     compiled: Literal["auto", "always", "never"] = Field(
         "auto",
-        description="Whether steps are translated to C, which is faster: where that is possible, always, or never.",
+        description="Whether steps are translated to C, or on a GPU captured in a CUDA graph, which is faster: where "
+        "that is possible, always, or never.",
     )
     log_every: PositiveInt = Field(1, description="Test and log only every so many epochs, and the last.")
     checkpoint_every: Positive = Field(

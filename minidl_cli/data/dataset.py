@@ -103,9 +103,24 @@ class Dataset(ABC):
         """
         connection.send(_Handover(self))
 
+    def parcel(self) -> "Parcel":
+        """Return what another machine can make the dataset of, without its files."""
+        return Parcel(self)
+
     def border(self) -> list[Tensor]:
         """Return the true border between the classes of a plane as curves `[points, 2]`; none if not known."""
         return []
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A dataset that travels: to be pickled, and opened by calling it."""
+
+    dataset: Dataset
+
+    def __call__(self) -> Dataset:
+        """Return the dataset, with what was read of files."""
+        return self.dataset
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..registry import DataFile, NonNegative, Pair, PositiveInt
 from .columns import Column, Columns, Label, written
-from .dataset import Dataset, Part
+from .dataset import Dataset, Parcel, Part
 from .split import Population, Split
 from .splits.random import Random
 from .splits.stratified import Stratified
@@ -160,6 +160,9 @@ class Table(Dataset):
         connection.send(_Handover(self))
         self._prepared.hand_over(connection, process)
 
+    def parcel(self) -> "_TableParcel":
+        return _TableParcel(self, self._prepared)
+
     def __getstate__(self) -> dict[str, Any]:
         """Return what another process is sent of the object itself: not the table that was read."""
         return {name: value for name, value in vars(self).items() if name != "_prepared"}
@@ -303,6 +306,16 @@ class Table(Dataset):
 
     def _error(self, problem: str) -> InputError:
         return InputError(f"{path_shown(self.file)}: {problem}")
+
+
+@dataclass(frozen=True)
+class _TableParcel(Parcel):
+    dataset: Table
+    prepared: "Prepared"
+
+    def __call__(self) -> Table:
+        self.dataset._prepared = self.prepared
+        return self.dataset
 
 
 @dataclass(frozen=True)

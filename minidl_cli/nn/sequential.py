@@ -12,6 +12,7 @@ from ..randomness import generator
 from .initializers.torch_default import TorchDefault
 from .layer import Buffer, Initializer, Layer, Parameter
 from .preprocessing import Preprocessing
+from .transfer import to_device
 
 TORCH_DEFAULT = TorchDefault()
 
@@ -114,6 +115,17 @@ class Sequential:
         parts = torch.split(vector, [prod(shape) for shape in shapes])
         return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
+    @property
+    def device(self) -> torch.device:
+        """Where values, gradients and buffers lie: on the CPU, unless `to` has moved them."""
+        return self.values.device
+
+    def to(self, device: torch.device) -> None:
+        """Move parameters, gradients and buffers to a device, and give every layer its views there."""
+        self._adopt(self.rounds, self.values.to(device))
+        for _, buffer in self.named_buffers():
+            buffer.value = buffer.value.to(device)
+
     def _reset_buffers(self) -> None:
         for _, buffer in self.named_buffers():
             buffer.value = torch.full((self.rounds, *buffer.shape), buffer.initial, dtype=self.values.dtype)
@@ -155,14 +167,23 @@ class Sequential:
             layer.training = is_training
 
     def draw_noise(self, samples: int, generators: Sequence[Generator]) -> None:
-        """Draw the noise of the next so many samples, from a generator for each round, and select all of it."""
+        """Draw the noise of the next so many samples, from a generator for each round, and select all of it.
+
+        The generators are the CPU's, wherever the network is.
+        """
         for noise in self._noises:
             noise.draw(samples, self.values.dtype, generators)
+            noise.drawn = to_device(noise.drawn, self.device)
         self.select_noise(0, samples)
 
     def drawn_noise(self) -> list[Tensor]:
         """Return what was drawn last, of each noise `[rounds, features, samples]`."""
         return [noise.drawn for noise in self._noises]
+
+    def use_noise(self, drawn: Sequence[Tensor]) -> None:
+        """Put other numbers in the place of what `drawn_noise` returns."""
+        for noise, numbers in zip(self._noises, drawn, strict=True):
+            noise.drawn = numbers
 
     def select_noise(self, first: int, last: int) -> None:
         """Make the noise of the samples from `first` to before `last` that of the batch at hand."""
@@ -178,7 +199,7 @@ class Sequential:
         for name, parameter in self.named_parameters():
             parameter.value.copy_(state[name])
         for name, buffer in self.named_buffers():
-            buffer.value = state[name].clone()
+            buffer.value = state[name].to(self.device, copy=True)
 
     def select(self, vector: Tensor, rounds: Sequence[int]) -> Tensor:
         """Return the part of a flat vector of this layout that belongs to the given rounds, flat again."""

@@ -19,7 +19,12 @@ Event = EpochRecord | Checkpoint | Round
 
 
 def train_chunk(
-    config: Config, chunk: Chunk, dataset: Dataset, timetable: Timetable, saved: Checkpoint | None = None
+    config: Config,
+    chunk: Chunk,
+    dataset: Dataset,
+    timetable: Timetable,
+    saved: Checkpoint | None = None,
+    device: str = "cpu",
 ) -> Iterator[Event]:
     """Train the rounds of a chunk as one stack, and yield their epoch records, checkpoints and, in the end, each round.
 
@@ -32,14 +37,15 @@ def train_chunk(
         dataset: the config's.
         timetable: when this process makes checkpoints.
         saved: what to go on from, which fits the config, as `Checkpoint.check` says; None to start.
+        device: where to compute, as `find_device` takes it.
 
     Raises:
-        InputError: the config asks for a compiled step, and there is none.
+        InputError: there is no such device; or the config asks for a compiled step, and there is none.
         GraphError: a layer failed.
         Interrupted: a signal came, and the last checkpoint has been yielded.
     """
     with Interrupted.long_work():
-        trainer = _trainer(config, saved.stack if saved else chunk, dataset)
+        trainer = _trainer(config, saved.stack if saved else chunk, dataset, device)
         if saved:
             trainer.restore(saved)
     yield from _train(trainer, timetable, config.training.checkpoint_every)
@@ -49,10 +55,10 @@ def train_chunk(
     yield from rounds
 
 
-def _trainer(config: Config, stack: Sequence[int], dataset: Dataset) -> Trainer:
+def _trainer(config: Config, stack: Sequence[int], dataset: Dataset, device: str) -> Trainer:
     if config.framework == "torch":
         return TorchTrainer(build(config, dataset), stack)
-    return make_trainer(config, stack, dataset)
+    return make_trainer(config, stack, dataset, device)
 
 
 def _train(trainer: Trainer, timetable: Timetable, every: float) -> Iterator[EpochRecord | Checkpoint]:

@@ -21,9 +21,9 @@ from ..training.round import Round
 from ..training.trainer import EpochRecord
 from .checkpoints import Checkpoints
 from .contrast import Side, contrast
+from .engine import Engine, Failure
 from .planned import Planned
 from .results import import_drawing, write_results
-from .workers import Failure, Workers
 
 
 class Job(Protocol):
@@ -60,6 +60,7 @@ class RoundsJob:
     Args:
         planned: what to train.
         run: the run folder.
+        engine: what trains it. It ends with the job, unless others need it.
         lock: its lock, if this process holds it already.
         is_done: whether the run had finished before, so that there is nothing to do.
 
@@ -67,8 +68,8 @@ class RoundsJob:
         none_finished: whether all rounds diverged or failed; known at the end.
     """
 
-    def __init__(self, planned: Planned, run: Run, lock: Lock | None = None, *, is_done: bool = False):
-        self.planned, self.run, self._lock, self.is_done = planned, run, lock, is_done
+    def __init__(self, planned: Planned, run: Run, engine: Engine, lock: Lock | None = None, *, is_done: bool = False):
+        self.planned, self.run, self._engine, self._lock, self.is_done = planned, run, engine, lock, is_done
         config = planned.config
         rounds = len(config.seeds)
         self.epochs = rounds * config.training.epochs
@@ -78,35 +79,35 @@ class RoundsJob:
 
     def records(self) -> Generator[EpochRecord, None, None]:
         """Do what `Job.records` says."""
-        with Workers() as workers:
-            yield from self.train(workers, is_last=True)
+        with self._engine:
+            yield from self.train(is_last=True)
         if self.none_finished:
             raise _failure(self.run, "every round diverged; try a smaller learning rate", [self])
 
-    def train(self, workers: Workers, is_last: bool) -> Generator[EpochRecord, None, None]:
+    def train(self, is_last: bool) -> Generator[EpochRecord, None, None]:
         """Do what `records` does, but do not complain where no round finished; the last dismisses the workers."""
         with self._lock or Lock(self.run.path):
             if not self.is_done:
-                yield from self._train(workers, is_last)
+                yield from self._train(is_last)
         self.none_finished = all(status != "finished" for _, status in self.run.rounds())
 
-    def _train(self, workers: Workers, is_last: bool) -> Generator[EpochRecord, None, None]:
-        planned, run = self.planned, self.run
+    def _train(self, is_last: bool) -> Generator[EpochRecord, None, None]:
+        planned, run, engine = self.planned, self.run, self._engine
         task, options = planned.task, planned.config.training
         warn_of_inexact_products(task.dtype)
-        workers.start(planned.plan)
+        engine.start(planned.plan)
         # While the workers start, this process has time to compile; while they train, to import what draws.
         config = self._settled()
         if planned.plan.workers > 1:
             Thread(target=import_drawing, daemon=True).start()
-        workers.wait()
+        engine.wait()
         started = perf_counter() - sum(each.seconds for each in planned.begun) / planned.plan.workers
         rounds, failures = dict[int, Round](), list[Failure]()
         try:
             with Interrupted.deferred(), self._log() as log:
                 checkpoints = self._checkpoints(log)
                 shown = dict[int, int]()  # the last epoch of each round: those of a worker that dies come again
-                for event in workers.train(config, planned.plan, task.dataset, checkpoints.read):
+                for event in engine.train(config, planned.plan, task.dataset, checkpoints.read):
                     match event:
                         case EpochRecord():
                             if options.is_logged(event.epoch):
@@ -123,7 +124,7 @@ class RoundsJob:
                         case Failure():
                             failures.append(event)
             if is_last:
-                workers.dismiss()
+                engine.dismiss()
             rounds |= {seed: self._failed(seed) for failure in failures for seed in failure.seeds}
             ordered = [rounds[seed] for seed in config.seeds]
             write_results(run, task, ordered, log, perf_counter() - started, failures)
@@ -157,11 +158,12 @@ class RoundsJob:
     def _settled(self) -> Config:
         """Return the config with it settled who takes the steps: one and the same for all rounds."""
         config, step = self.planned.config, self.planned.step
-        steps = compile_ahead(config, step)
+        lack = self._engine.lack_of_compilers() if isinstance(step, CompiledStep) else None
+        steps = compile_ahead(config, step, lack)
         if steps != str(step):
             warnings.warn(f"the steps could not be compiled; they are those of {steps}", MinidlWarning, stacklevel=2)
             self.run.write_json("environment.json", self.run.environment() | {"steps": steps})
-        elif isinstance(step, CompiledStep):
+        elif not isinstance(step, str):
             return config
         options = config.training.model_copy(update={"compiled": "never"})
         return config.model_copy(update={"training": options})
@@ -173,12 +175,15 @@ class VariantsJob:
     Args:
         run: the run folder.
         jobs: the training of each variant, by its label.
+        engine: what trains them. It ends with the job.
         lock: the run's lock, if this process holds it already.
         is_done: whether the run had finished before, so that there is nothing to do.
     """
 
-    def __init__(self, run: Run, jobs: dict[str, RoundsJob], lock: Lock | None = None, *, is_done: bool = False):
-        self.run, self._jobs, self._lock, self.is_done = run, jobs, lock, is_done
+    def __init__(
+        self, run: Run, jobs: dict[str, RoundsJob], engine: Engine, lock: Lock | None = None, *, is_done: bool = False
+    ):
+        self.run, self._jobs, self._engine, self._lock, self.is_done = run, jobs, engine, lock, is_done
         self.epochs = sum(job.epochs for job in jobs.values())
         self.done = sum(job.done for job in jobs.values())
         self.doing = next(iter(jobs))
@@ -191,10 +196,10 @@ class VariantsJob:
             raise _failure(self.run, "every round of every variant diverged", self._jobs.values())
 
     def _train(self) -> Generator[EpochRecord, None, None]:
-        with Workers() as workers:
+        with self._engine:
             for place, (label, job) in enumerate(self._jobs.items(), start=1):
                 self.doing = label
-                yield from job.train(workers, is_last=place == len(self._jobs))
+                yield from job.train(is_last=place == len(self._jobs))
         if self.is_done:
             return
         # Drawing takes half a second to import: not before it is needed.

@@ -7,7 +7,7 @@ from ..config.schema import Config
 from ..registry import Component
 from ..training.build import build, variants
 from ..training.compiled import CompiledStep, compiled_step
-from .plan import plan
+from .plan import capacity_here, plan
 
 
 def outline(config: Config) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def outline(config: Config) -> dict[str, Any]:
     """
     task, step = build(config), compiled_step(config)
     columns = task.dataset.columns
-    planned = plan(task, is_compiled=isinstance(step, CompiledStep))
+    planned = plan(task, capacity_here(), is_compiled=isinstance(step, CompiledStep))
     memory = planned.memory(task)
     layers = []
     for component, layer, outputs in zip(config.model, task.network.layers, task.network.widths[1:], strict=True):

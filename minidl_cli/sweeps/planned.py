@@ -10,14 +10,18 @@ from ..config.dump import to_yaml
 from ..config.schema import Config
 from ..display.text import readable
 from ..errors import GraphError, InputError, MinidlWarning
-from ..runs.environment import environment, identify, physical_memory
+from ..runs.environment import environment, identify
 from ..runs.folder import Run
 from ..runs.metrics import MetricsLog
 from ..training.build import build, make_dataset
 from ..training.compiled import CompiledStep, compiled_step
 from ..training.exactness import single_thread
+from ..training.memory import Memory, result_bytes
 from .checkpoints import Checkpoints
-from .plan import plan
+from .plan import THIS_MACHINE, Capacity, Plan, capacity_here, plan
+
+# Trained weights, and what becomes of them while they are written: one array for all, its bytes, the file's content.
+WRITING_COPIES = 4
 
 
 class Planned:
@@ -25,7 +29,7 @@ class Planned:
 
     Args:
         config: what to train.
-        workers: the number of processes; by default what pays.
+        capacity: what there is to train on.
         chunk: the number of rounds in a stack; by default what is fast together and fits in memory.
         run: the run folder, if some of the rounds may have been begun in it before.
 
@@ -39,42 +43,59 @@ class Planned:
         plan: the stacks, and how many processes train them.
 
     Raises:
-        InputError: the config's parts do not fit together, or memory is too small.
+        InputError: the config's parts do not fit together, or memory is too small, even for stacks of one round.
     """
 
-    def __init__(self, config: Config, workers: int | None, chunk: int | None, run: Run | None = None):
+    def __init__(self, config: Config, capacity: Capacity, chunk: int | None = None, run: Run | None = None):
         dataset = make_dataset(config)
         # Before anything is read: a file that changes in between is then found to have changed.
         self.data = identify(dataset.files())
         self.config, self.task = config, build(config, dataset)
-        self.step = compiled_step(config, self.task.dataset)
+        self.step = compiled_step(config, self.task.dataset, capacity.device)
         self.checkpoints = Checkpoints(run, self.task) if run else None
         self.begun = self.checkpoints.begun() if self.checkpoints else []
         stacks = [each.seeds for each in self.begun]
-        self.plan = plan(self.task, workers, chunk, is_compiled=isinstance(self.step, CompiledStep), begun=stacks)
-        self._check_memory()
+        is_compiled = isinstance(self.step, CompiledStep)
+        self.plan = plan(self.task, capacity, chunk, is_compiled=is_compiled, begun=stacks)
+        self._check_memory(capacity, self.plan.memory(self.task, is_compiled=is_compiled))
         self.task.fit(config.seeds)  # what cannot be fitted is found before anything is trained
         self._check_shapes()
         self._warn_of_lone_batch()
 
     def files(self) -> dict[str, str]:
         """Return the first files of the run folder."""
-        common = first_files(self.config, self.plan.workers, str(self.step), self.data)
+        common = first_files(self.config, self.plan, str(self.step), self.data)
         return common | {"columns.json": self.columns()}
 
     def columns(self) -> str:
         """Return the text of `columns.json`."""
         return as_json(self.task.dataset.columns.as_dict())
 
-    def _check_memory(self) -> None:
-        config, training = self.config, self.plan.memory(self.task).total
+    def _check_memory(self, capacity: Capacity, stacks: Memory) -> None:
+        """Refuse what does not fit, where the stacks are or here, where logs and results are kept."""
+        config, results = self.config, result_bytes(self.task, len(self.config.seeds))
         log = MetricsLog.memory(len(config.seeds), len(config.training.logged_epochs()), len(self.task.metrics))
-        if training + log > physical_memory():
-            raise InputError(
-                f"{config.name}: this would take about {readable(training + log)} of memory, {readable(log)} of "
-                f"it for the metrics of all epochs, but this machine has {readable(physical_memory())}; use fewer "
-                "workers, a smaller chunk or model, or a larger training.log_every"
-            )
+        self._check_room(stacks.on(capacity.device), 0, capacity)
+        here = stacks.total if capacity.place == THIS_MACHINE else stacks.beside(capacity.device)
+        self._check_room(log + max(here + results, WRITING_COPIES * results), log, capacity_here())
+
+    def _check_room(self, needed: int, log: int, capacity: Capacity) -> None:
+        if needed <= capacity.memory:
+            return
+        plan = self.plan
+        helpful = {
+            "fewer workers": plan.workers > 1,
+            "a smaller chunk": max(map(len, plan.chunks)) > 1,
+            "a smaller model or batch size": needed > log,
+            "a larger training.log_every": log > 0,
+            "the device cpu": capacity.device != "cpu",
+        }
+        advice = ", ".join(name for name, helps in helpful.items() if helps)
+        of_log = f", {readable(log)} of it for the metrics of all epochs" if log else ""
+        raise InputError(
+            f"{self.config.name}: this would take about {readable(needed)} of memory{of_log}, but {capacity.place} has "
+            f"{readable(capacity.memory)}; what helps: {advice}"
+        )
 
     @single_thread()
     def _check_shapes(self) -> None:
@@ -90,9 +111,9 @@ class Planned:
             warnings.warn(problem, MinidlWarning, stacklevel=2)
 
 
-def first_files(config: Config, workers: int, steps: str, data: Mapping[str, Any]) -> dict[str, str]:
+def first_files(config: Config, plan: Plan, steps: str, data: Mapping[str, Any]) -> dict[str, str]:
     """Return the contents of a run folder's first files by name, as far as every run has them."""
-    found = environment(__version__, "cpu", workers) | {"steps": steps, "data": data}
+    found = environment(__version__, plan.device, plan.workers) | {"steps": steps, "data": data}
     return {"config.yaml": to_yaml(config.resolved()), "environment.json": as_json(found)}
 
 

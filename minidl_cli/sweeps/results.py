@@ -15,8 +15,8 @@ from ..training.evaluation import count_rounds, report_rounds, summarize_rounds
 from ..training.report import Report
 from ..training.round import Round
 from ..training.trainer import final_weights
+from .engine import Failure
 from .targets import describe_targets
-from .workers import Failure
 
 
 def write_results(

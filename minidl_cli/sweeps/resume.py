@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ from ..runs.lock import Lock
 from ..training.build import Task, check_data_files, load_config, variants
 from ..training.compiled import CompiledStep, is_compiled
 from .checkpoints import Begun
+from .engine import Engine
 from .job import Job, RoundsJob, VariantsJob
 from .planned import Planned
+from .sweep import capacity_for, ending_on_error
+from .workers import Workers
 
 # What the last digits depend on, besides the kind of processor.
-VERSIONS = ("minidl", "torch", "steps")
+VERSIONS = ("minidl", "torch", "device", "steps")
 # What may be other than before. All else has decided the numbers that are there already.
 CHANGEABLE = ("training.epochs", "training.checkpoint_every", "sweep.rounds", "sweep.target")
 # What draws these comes last: where they are, all is complete.
@@ -35,7 +39,13 @@ FIGURES = (
 
 
 def resume(
-    run: Run | str | Path, settings: Sequence[str] = (), *, workers: int | None = None, chunk: int | None = None
+    run: Run | str | Path,
+    settings: Sequence[str] = (),
+    *,
+    workers: int | None = None,
+    chunk: int | None = None,
+    device: str | None = None,
+    engine: Engine | None = None,
 ) -> Run:
     """Go on with a run that was stopped, and return it. What comes out is what would have without the stop.
 
@@ -44,18 +54,28 @@ def resume(
         settings: what is to be other than before, such as `"training.epochs=2000"`.
         workers: the number of processes; by default the number of cores, or one for a short training.
         chunk: the number of rounds in a stack that was not begun yet; by default what is fast together.
+        device: where to compute, as `sweep` takes it; by default where it was begun.
+        engine: what trains, as `sweep` takes it, whatever it was begun by.
 
     Raises:
         InputError: the folder is no run, or is damaged; another process trains it; or a setting cannot be changed.
         TrainingError: no round finished, or the folder can no longer be written.
     """
-    job = start_again(run if isinstance(run, Run) else Run.find(str(run)), settings, workers, chunk)
+    run = run if isinstance(run, Run) else Run.find(str(run))
+    job = start_again(run, settings, workers, chunk, device, engine)
     for _ in job.records():
         pass
     return job.run
 
 
-def start_again(run: Run, settings: Sequence[str] = (), workers: int | None = None, chunk: int | None = None) -> Job:
+def start_again(
+    run: Run,
+    settings: Sequence[str] = (),
+    workers: int | None = None,
+    chunk: int | None = None,
+    device: str | None = None,
+    engine: Engine | None = None,
+) -> Job:
     """Check everything that can be checked beforehand, and return the job of going on with a run.
 
     A job of a run that has finished has no epochs to train, and changes nothing.
@@ -64,13 +84,30 @@ def start_again(run: Run, settings: Sequence[str] = (), workers: int | None = No
     """
     lock = Lock(run.path)
     try:
-        return _job(run, lock, settings, workers, chunk)
+        with ending_on_error(engine or Workers()) as engine:
+            return _job(run, lock, settings, _Means(workers, chunk, device, engine))
     except BaseException:
         lock.close()
         raise
 
 
-def _job(run: Run, lock: Lock, settings: Sequence[str], workers: int | None, chunk: int | None) -> Job:
+@dataclass(frozen=True)
+class _Means:
+    """What to train with, as `resume` takes it."""
+
+    workers: int | None
+    chunk: int | None
+    device: str | None
+    engine: Engine
+
+    def plan(self, config: Config, run: Run) -> Planned:
+        """Plan to go on with a run of rounds."""
+        device = self.device or str(run.environment().get("device", "cpu"))
+        capacity = capacity_for([config], self.workers, self.chunk, device, self.engine)
+        return Planned(config, capacity, self.chunk, run)
+
+
+def _job(run: Run, lock: Lock, settings: Sequence[str], means: _Means) -> Job:
     if sweep := run.sweep_folder:
         raise InputError(f"{run.path}: is a variant of a sweep; resume the whole sweep, {sweep}")
     run.refuse_links()
@@ -78,34 +115,32 @@ def _job(run: Run, lock: Lock, settings: Sequence[str], workers: int | None, chu
     _refuse_changes(before.resolved(), config.resolved())
     run.sweep_temporaries()
     if not config.sweep.vary:
-        job = _rounds_job(run, config, workers, chunk, lock)
+        job = _rounds_job(run, config, means, lock)
         if not job.is_done:
             _reopen_rounds(job)
         return job
-    jobs = {each.label: _variant_job(run, each, workers, chunk) for each in variants(config)}
+    jobs = {each.label: _variant_job(run, each, means) for each in variants(config)}
     is_done = all(job.is_done for job in jobs.values()) and _is_complete(run, LAST_FIGURE_OF_VARIANTS)
     if not is_done:
         _reopen(run, config, {}, {})
         for job in jobs.values():
             if not job.is_done:
                 _reopen_rounds(job)
-    return VariantsJob(run, jobs, lock, is_done=is_done)
+    return VariantsJob(run, jobs, means.engine, lock, is_done=is_done)
 
 
-def _variant_job(run: Run, variant: Variant, workers: int | None, chunk: int | None) -> RoundsJob:
+def _variant_job(run: Run, variant: Variant, means: _Means) -> RoundsJob:
     try:
-        return _rounds_job(run.variant(variant.folder), variant.config, workers, chunk)
+        return _rounds_job(run.variant(variant.folder), variant.config, means)
     except InputError as error:
         raise InputError([f"{problem} (in the variant {variant.label})" for problem in error.problems]) from error
 
 
-def _rounds_job(
-    run: Run, config: Config, workers: int | None, chunk: int | None, lock: Lock | None = None
-) -> RoundsJob:
+def _rounds_job(run: Run, config: Config, means: _Means, lock: Lock | None = None) -> RoundsJob:
     """Check a run of rounds, and return the job of going on with it. Nothing is changed."""
     check_data_files(run, config)
     before, found = load_config(run.config_path), run.environment()
-    planned = Planned(config, workers, chunk, run)
+    planned = means.plan(config, run)
     _refuse_epochs(planned.task, before, planned.begun)
     is_done = (
         _is_complete(run, LAST_FIGURE) and config == before and _has_results(run, config.seeds) and _has_all(planned)
@@ -114,8 +149,8 @@ def _rounds_job(
         steps = str(found.get("steps"))
         if isinstance(planned.step, CompiledStep) and not is_compiled(steps):
             planned.step = steps  # as it was, though they could be compiled now
-        _warn_of_change(run, found, str(planned.step))
-    return RoundsJob(planned, run, lock, is_done=is_done)
+        _warn_of_change(run, found, _notes(planned))
+    return RoundsJob(planned, run, means.engine, lock, is_done=is_done)
 
 
 def _refuse_changes(before: dict[str, Any], after: dict[str, Any]) -> None:
@@ -191,9 +226,14 @@ def _has_all(planned: Planned) -> bool:
     return not seeds or (len(seeds) == len(planned.config.seeds) and done == len(seeds) * epochs)
 
 
-def _warn_of_change(run: Run, found: dict[str, Any], steps: str) -> None:
+def _notes(planned: Planned) -> dict[str, str]:
+    """Return what `environment.json` says of how rounds are trained."""
+    return {"device": planned.plan.device, "steps": str(planned.step)}
+
+
+def _warn_of_change(run: Run, found: dict[str, Any], notes: dict[str, str]) -> None:
     """Say if the rounds go on in another way than they began: their last digits will tell."""
-    before, now = _versions(found), _versions(environment(__version__, "cpu", 1) | {"steps": steps})
+    before, now = _versions(found), _versions(environment(__version__, "cpu", 1) | notes)
     changed = [f"{name} was {before.get(name)}, and is {now[name]}" for name in now if before.get(name) != now[name]]
     if changed:
         problem = f"{run.path}: {'; '.join(changed)}: the last digits may differ from those without the stop"
@@ -209,7 +249,7 @@ def _versions(found: dict[str, Any]) -> dict[str, str]:
 
 def _reopen_rounds(job: RoundsJob) -> None:
     planned = job.planned
-    _reopen(job.run, planned.config, {"steps": str(planned.step)}, {"columns.json": planned.columns()})
+    _reopen(job.run, planned.config, _notes(planned), {"columns.json": planned.columns()})
 
 
 def _reopen(run: Run, config: Config, noted: Mapping[str, str], files: Mapping[str, str]) -> None:

@@ -20,8 +20,8 @@ def work(connection: Connection) -> None:
 
     Args:
         connection: brings datasets, each by a function that returns it when it is called with the connection, and
-            configs with chunks to train on the last one, and with what is saved of them. It takes the events of a
-            chunk and then None, or else the exception that came; and a None at the beginning.
+            configs with chunks to train on the last one, what is saved of them, and the device. It takes the events
+            of a chunk and then None, or else the exception that came; and a None at the beginning.
     """
     Thread(target=_end_with_first_process, daemon=True).start()
     # What is imported is no garbage: to search it again and again takes a third as long as the imports.
@@ -42,9 +42,9 @@ def work(connection: Connection) -> None:
                 if callable(message):
                     dataset = message(connection)
                     continue
-                config, chunk, saved = message
+                config, chunk, saved, device = message
                 with Interrupted.deferred():
-                    for event in train_chunk(config, chunk, dataset, timetable, saved):
+                    for event in train_chunk(config, chunk, dataset, timetable, saved, device):
                         connection.send(event)
                 connection.send(None)
             except (EOFError, ConnectionError):

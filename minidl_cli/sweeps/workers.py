@@ -2,55 +2,33 @@
 
 import signal
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from errno import ENOMEM
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import wait
 from time import monotonic
 from types import TracebackType
+from typing import Any, Self
 
 from ..config.schema import Config
 from ..data.dataset import Dataset
 from ..errors import TrainingError
-from ..interrupts import GRACE_SECONDS, Interrupted
+from ..interrupts import Interrupted
 from ..training.checkpoint import Checkpoint
+from ..training.device import has_cuda
 from .chunks import Event, train_chunk
-from .plan import Chunk, Plan
+from .engine import POLL_SECONDS, STOP_SECONDS, TRIES, Failure, Saved
+from .plan import Capacity, Chunk, Plan, capacity_here
 from .timetable import Timetable
 from .worker import work
 
-# How often a chunk is tried, and how many workers in a row may die while they start.
-TRIES = 3
-# How long to wait for workers before looking for a signal that came.
-POLL_SECONDS = 0.1
-# How long workers that are asked to stop have for their last checkpoint.
-STOP_SECONDS = GRACE_SECONDS + 0.5
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Rounds that could not be trained.
-
-    Attributes:
-        seeds: their seeds.
-        reason: why.
-    """
-
-    seeds: Sequence[int]
-    reason: str
-
-
-Saved = Callable[[Chunk], Checkpoint | None]
-
 
 class Workers:
-    """Processes that train chunks of rounds: kept until the end.
+    """Processes of this machine, or this process, as an engine: see `Engine`.
 
-    One that dies is replaced, and its chunk is tried again, `TRIES` times in all.
-
-    As a context manager, it ends them all: in peace when there is nothing left to do, at once after an error.
+    One that dies is replaced, and its chunk is tried again, `TRIES` times in all. So many may also die in a row while
+    they start.
     """
 
     def __init__(self) -> None:
@@ -58,7 +36,7 @@ class Workers:
         self._failed_starts = 0
         self._timetable = Timetable()
 
-    def __enter__(self) -> "Workers":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -69,6 +47,22 @@ class Workers:
                 worker.process.kill()
         self.dismiss()
 
+    def has_cuda(self) -> bool:
+        """Tell whether this machine has a CUDA device."""
+        return has_cuda()
+
+    def capacity(self, workers: int | None, device: str) -> Capacity:
+        """Do what `Engine.capacity` says: the workers are as many as asked for, or as pay."""
+        return capacity_here(workers, device)
+
+    def describe(self) -> Mapping[str, Any]:
+        """Do what `Engine.describe` says."""
+        return {}
+
+    def lack_of_compilers(self) -> str | None:
+        """Do what `Engine.lack_of_compilers` says: the compiler is the same."""
+        return None
+
     def dismiss(self) -> None:
         """End all processes, as there is nothing left to do: they take memory."""
         for worker in self._workers:
@@ -78,15 +72,11 @@ class Workers:
         self._workers = []
 
     def start(self, plan: Plan) -> None:
-        """Start as many processes as a plan needs, unless they are there already."""
+        """Do what `Engine.start` says."""
         self._start_until(plan.workers if plan.workers > 1 else 0)
 
     def wait(self) -> None:
-        """Wait until all that were started are ready.
-
-        Raises:
-            TrainingError: they die again and again.
-        """
+        """Do what `Engine.wait` says."""
         while starting := self._busy():
             for worker in _ready(starting):
                 try:
@@ -95,19 +85,7 @@ class Workers:
                     self._replace(worker, len(self._workers))
 
     def train(self, config: Config, plan: Plan, dataset: Dataset, saved: Saved) -> Iterator[Event | Failure]:
-        """Train all rounds, and yield what happens to each chunk, as `train_chunk` does, and which failed.
-
-        Args:
-            config: what to train.
-            plan: which rounds train together.
-            dataset: the config's. It is handed to the processes, with what it has read of files.
-            saved: returns what a chunk can go on from, whenever one is begun; None to start it.
-
-        Raises:
-            GraphError: a layer failed.
-            TrainingError: workers die again and again while they start.
-            Interrupted: a signal came; what the workers had to say to that has been yielded.
-        """
+        """Do what `Engine.train` says. The workers are lost where they die again and again while they start."""
         if plan.workers > 1:
             self.start(plan)
             try:
@@ -117,7 +95,7 @@ class Workers:
                 raise
         else:
             for chunk in plan.chunks:
-                yield from train_chunk(config, chunk, dataset, self._timetable, saved(chunk))
+                yield from train_chunk(config, chunk, dataset, self._timetable, saved(chunk), plan.device)
 
     def _train_in_processes(
         self, config: Config, plan: Plan, dataset: Dataset, saved: Saved
@@ -131,7 +109,7 @@ class Workers:
                     self._replace(worker, len(self._workers))
                 else:
                     chunk = waiting.popleft()
-                    worker.give(config, chunk, dataset, saved(chunk))
+                    worker.give(config, chunk, dataset, saved(chunk), plan.device)
             for worker in _ready(self._busy()):
                 try:
                     event = worker.receive()
@@ -215,7 +193,7 @@ class _Worker:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
 
-    def give(self, config: Config, chunk: Chunk, dataset: Dataset, saved: Checkpoint | None) -> None:
+    def give(self, config: Config, chunk: Chunk, dataset: Dataset, saved: Checkpoint | None, device: str) -> None:
         """Give it a chunk to train."""
         self.chunk, self.is_busy = chunk, True
         # Of one that is dead, the next `receive` tells.
@@ -223,7 +201,7 @@ class _Worker:
             if self._dataset is not dataset:
                 dataset.hand_over(self.connection, self.process.ident or 0)
                 self._dataset = dataset
-            self.connection.send((config, chunk, saved))
+            self.connection.send((config, chunk, saved, device))
 
     def receive(self) -> Event | None:
         """Return what comes next from it; None if it is ready for more.

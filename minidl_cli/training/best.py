@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..config.schema import EarlyStopping
 from ..metrics import metric
+from ..nn.transfer import to_device
 from ..runs.metrics import Numbers
 
 
@@ -45,10 +46,16 @@ class BestWeights:
         scores = metrics[monitor] if metric(monitor).higher_is_better else -metrics[monitor]
         better = scores > self._scores
         self._scores[better], self.epochs[better] = scores[better], epoch
-        for name, values in self.state.items():
-            values[better] = state[name][better]
+        if better.any():
+            self._keep(np.flatnonzero(better), state)
         progress = scores > self._references + self.rule.min_delta
         self._references[progress], self._waiting_since[progress] = scores[progress], epoch
+
+    def _keep(self, rounds: NDArray[np.int64], state: Mapping[str, Tensor]) -> None:
+        """Take over the weights of these rounds, wherever they lie."""
+        places = to_device(torch.from_numpy(rounds), next(iter(state.values())).device)
+        for name, values in self.state.items():
+            values[places] = state[name][places]
 
     def out_of_patience(self, epoch: int) -> NDArray[np.bool_]:
         """Tell which rounds have waited long enough, `[rounds]`."""

@@ -191,13 +191,16 @@ class Checkpoint:
 def fingerprint(config: Config) -> str:
     """Return the SHA-256 of all in a config that decides the numbers of a round up to an epoch.
 
-    `compiled` is left out: the run folder tells who takes the steps.
+    `compiled` is left out: the run folder tells who takes the steps. So is the usual `matmul_precision`, which older
+    minidl did not know.
     """
     resolved = config.resolved()
     for name in ("name", "seed", "sweep"):
         del resolved[name]
     for name in ("epochs", "checkpoint_every", "compiled"):
         del resolved["training"][name]
+    if resolved["training"]["matmul_precision"] == "highest":
+        del resolved["training"]["matmul_precision"]
     return hashlib.sha256(json.dumps(resolved, sort_keys=True).encode()).hexdigest()
 
 

@@ -19,9 +19,12 @@ from ..errors import CompilationError, TrainingError
 from ..randomness import generator
 from ..runs.metrics import Numbers
 from .build import Task, build
+from .device import find_device
 from .exactness import single_thread
+from .graphed import GraphedTrainer, GraphStep
 from .measures import Measures
 from .memory import vector_bytes
+from .scalars import check_stand_ins, stand_ins
 from .step import Step
 from .trainer import Trainer
 
@@ -57,13 +60,13 @@ class CompiledStep:
         self._check_size(task)
         task.network.allocate(1, task.dtype)
         task.optimizer.start(task.network.values)
-        stand_ins = _stand_ins(task)
-        translator = Translator(self._compiler.machine, task.dtype, stand_ins)
+        numbers = stand_ins(task)
+        translator = Translator(self._compiler.machine, task.dtype, numbers)
         sizes, step, options = task.sizes, Step(task), task.config.training
         trained = min(sizes["train"], options.batches(sizes["train"]) * options.batch_size)
         judged = [size for name, size in sizes.items() if name != "train"]
-        steps = [_record_step(task, step, width, stand_ins) for width in _widths([trained], step.size)]
-        evaluations = [_record_evaluation(task, width, stand_ins) for width in _widths(judged, EVALUATION_WIDTH)]
+        steps = [_record_step(task, step, width, numbers) for width in _widths([trained], step.size)]
+        evaluations = [_record_evaluation(task, width, numbers) for width in _widths(judged, EVALUATION_WIDTH)]
         pieces = list(_pieces(task))
         programs = [Program("train", translator, steps, pieces), Program("judge", translator, evaluations, pieces)]
         self.memory = max(program.memory for program in programs)
@@ -90,40 +93,6 @@ class CompiledStep:
             CompilationError: the compiler fails.
         """
         return self._compiler.load(self._source, C_TYPES[self.dtype])
-
-
-def _stand_ins(task: Task) -> tuple[float, ...]:
-    """Return numbers to record in the place of the optimizer's scalars, which no other number in a step should be.
-
-    Raises:
-        CompilationError: the optimizer computes with its scalars, which a recording does not see.
-    """
-    count = len(task.optimizer.scalars(1.0, 1))
-    choices = [
-        tuple(constant + place for place in range(count)) for constant in (0.7310259382716049, 0.3190486517283943)
-    ]
-    seen = [_scalars_of_update(task, stand_ins) for stand_ins in choices]
-    if seen[0] != seen[1]:
-        raise CompilationError("the optimizer computes with the numbers that change from step to step")
-    return choices[0]
-
-
-@torch.inference_mode()
-def _scalars_of_update(task: Task, stand_ins: tuple[float, ...]) -> list[float | str]:
-    """Return the numbers that the operations of an update are given, with names for those that are stand-ins."""
-    names = {sign * number: f"{sign} {place}" for place, number in enumerate(stand_ins) for sign in (1, -1)}
-    with Recording() as recording:
-        task.optimizer.update(task.network.values, task.network.gradients, stand_ins)
-    arguments = [value for operation in recording.operations for value in operation.arguments.values()]
-    return [names.get(value, value) for value in arguments if isinstance(value, int | float)]
-
-
-def _check_stand_ins(recording: Recording, stand_ins: Sequence[float]) -> None:
-    """Make sure that what was recorded has none of the stand-ins, which would be taken for the optimizer's scalars."""
-    for operation in recording.operations:
-        numbers = [value for value in operation.arguments.values() if isinstance(value, int | float)]
-        if any(abs(number) == stand_in for number in numbers for stand_in in stand_ins):
-            raise CompilationError(f"{operation.name} is given a number that only stands for others")
 
 
 def _widths(sizes: Sequence[int], whole: int) -> list[int]:
@@ -169,7 +138,7 @@ def _record_step(task: Task, step: Step, width: int, scalars: tuple[float, ...])
     with recording:
         step.differentiate(x, target, output, 0)
         sums = task.judge.sums(output, target)
-    _check_stand_ins(recording, scalars)
+    check_stand_ins(recording, scalars)
     with recording:
         task.optimizer.update(network.values, network.gradients, scalars)
     after = [recording.view(tensor) for tensor in _state(task)]
@@ -177,7 +146,7 @@ def _record_step(task: Task, step: Step, width: int, scalars: tuple[float, ...])
 
 
 @torch.inference_mode()
-def _record_evaluation(task: Task, width: int, stand_ins: Sequence[float]) -> Pass:
+def _record_evaluation(task: Task, width: int, numbers: Sequence[float]) -> Pass:
     _own_buffers(task)
     task.network.train(False)
     x, target = _batch(task, width)
@@ -186,7 +155,7 @@ def _record_evaluation(task: Task, width: int, stand_ins: Sequence[float]) -> Pa
     inputs = [recording.view(tensor) for tensor in (x, target)]
     with recording:
         sums = task.judge.sums(task.network.forward(x), target)
-    _check_stand_ins(recording, stand_ins)
+    check_stand_ins(recording, numbers)
     return Pass(recording, width, inputs, state, state, [recording.view(sums[name]) for name in task.judge.names])
 
 
@@ -255,15 +224,8 @@ class CompiledTrainer(Trainer):
             self.network.draw_noise(count, noise)
             drawn = [_Samples.of(numbers) for numbers in self.network.drawn_noise()]
             inputs = [_Samples.of(samples.inputs, order), _Samples.of(samples.targets, order), *drawn]
-            measures.add(count, self._call(self._compiled.library.train, inputs, count, self._scalars(lr, count)))
+            measures.add(count, self._call(self._compiled.library.train, inputs, count, self.step.scalars(lr, count)))
         return measures.means("train")
-
-    def _scalars(self, lr: float, samples: int) -> Tensor:
-        """Count the steps that so many samples take, and return the optimizer's scalars, `[steps, scalars]`."""
-        first, steps = self.optimizer.steps + 1, ceil(samples / self.step.size)
-        self.optimizer.steps += steps
-        scalars = [self.optimizer.scalars(lr, step) for step in range(first, first + steps)]
-        return torch.tensor(scalars, dtype=self._compiled.dtype)
 
     def _measure(self) -> dict[str, Numbers]:
         metrics: dict[str, Numbers] = {}
@@ -294,24 +256,31 @@ class CompiledTrainer(Trainer):
         return dict(zip(self.judge.names, sums.T, strict=True))
 
 
-def compiled_step(config: Config, dataset: Dataset | None = None) -> CompiledStep | str:
-    """Return the compiled step of a config, or who takes the steps instead of it.
+def compiled_step(
+    config: Config, dataset: Dataset | None = None, device: str = "cpu"
+) -> CompiledStep | GraphStep | str:
+    """Return the compiled step of a config, on a GPU the one that is to be captured, or who takes the steps instead.
+
+    No GPU is needed for that.
 
     Args:
         config: what is trained.
         dataset: its dataset, if it is there already.
+        device: the name of the device.
 
     Raises:
-        InputError: the config asks for a compiled step, and there is none.
+        InputError: the config asks for a compiled step, and there is none; or PyTorch is to train on a GPU.
     """
     if config.framework == "torch":
+        if device != "cpu":
+            raise config.error(("framework",), f"torch trains on the CPU only, not on {device}; use minidl")
         return "PyTorch's modules and optimizers"
     if config.training.compiled == "never":
         return "PyTorch's operations (as the config says)"
     if config.training.epochs == 0:
         return "PyTorch's operations (there is nothing to train)"
     try:
-        return CompiledStep(config, dataset)
+        return CompiledStep(config, dataset) if device == "cpu" else GraphStep(config, dataset)
     except CompilationError as error:
         return _without(config, error)
 
@@ -327,37 +296,48 @@ def is_compiled(steps: str) -> bool:
     return steps.startswith(_COMPILED)
 
 
-def compile_ahead(config: Config, step: CompiledStep | str) -> str:
+def compile_ahead(config: Config, step: CompiledStep | GraphStep | str, lack: str | None = None) -> str:
     """Compile what `compiled_step` returned, if there is something to compile, and return who takes the steps.
 
     Other processes find the compiled steps in the cache then.
+
+    Args:
+        config: what is trained.
+        step: what `compiled_step` returned.
+        lack: why it cannot be compiled where it is needed; None if it can.
 
     Raises:
         InputError: the config asks for a compiled step, and there is none.
     """
     if isinstance(step, CompiledStep):
         try:
+            if lack:
+                raise CompilationError(lack)
             step.library  # noqa: B018
         except CompilationError as error:
             return _without(config, error)
     return str(step)
 
 
-def make_trainer(config: Config, seeds: Sequence[int], dataset: Dataset | None = None) -> Trainer:
-    """Return the trainer of the rounds with these seeds: one by compiled steps, if that is possible and asked for.
+def make_trainer(config: Config, seeds: Sequence[int], dataset: Dataset | None = None, device: str = "cpu") -> Trainer:
+    """Return the trainer of the rounds with these seeds, one by compiled or captured steps if possible and asked for.
 
     Args:
         config: what is trained.
         seeds: the seeds of the rounds, all different.
         dataset: the config's dataset, if it is there already.
+        device: the name of the device that they train on, as `find_device` takes it.
 
     Raises:
-        InputError: the config asks for a compiled step, and there is none.
+        InputError: the device is not there; or the config asks for a compiled step, and there is none.
         TrainingError: the compiler fails.
     """
-    step = compiled_step(config, dataset)
+    find_device(device)
+    step = compiled_step(config, dataset, device)
+    if isinstance(step, GraphStep):
+        return GraphedTrainer(build(config, dataset), seeds, step, device)
     if not isinstance(step, CompiledStep):
-        return Trainer(build(config, dataset), seeds)
+        return Trainer(build(config, dataset), seeds, device)
     try:
         step.library  # noqa: B018
     except CompilationError as error:

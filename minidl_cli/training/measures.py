@@ -1,9 +1,9 @@
 """What is measured on outputs, epoch by epoch: the loss, the mean squared error, and how many classes are right."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +17,7 @@ from .samples import Samples
 
 # The columns of one forward pass in an evaluation. It must not depend on the number of rounds.
 EVALUATION_SIZE = 256
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,12 @@ class Measures:
     Args:
         rounds: the number of rounds.
         names: what is measured, the loss first.
+        device: where the sums are.
     """
 
-    def __init__(self, rounds: int, names: Sequence[str]):
+    def __init__(self, rounds: int, names: Sequence[str], device: torch.device = CPU):
         self.samples = 0
-        self._sums = {name: torch.zeros(rounds, dtype=torch.float64) for name in names}
+        self._sums = {name: torch.zeros(rounds, dtype=torch.float64, device=device) for name in names}
 
     def add(self, samples: int, sums: Mapping[str, Tensor]) -> None:
         """Count so many more samples, and each measure added up over them, `[rounds]`."""
@@ -92,18 +94,35 @@ class Measures:
 
         A round whose loss is no number has no accuracy: it would be that of outputs which are no numbers.
         """
-        means = {name: (total / self.samples).numpy() for name, total in self._sums.items()}
+        return fetch(self.on_device(prefix))
+
+    def on_device(self, prefix: str) -> dict[str, Tensor]:
+        """Return the same where they are, for `fetch`: a GPU is not waited for."""
+        means = {name: total / self.samples for name, total in self._sums.items()}
         if "accuracy" in means:
-            means["accuracy"] = np.where(np.isfinite(means["loss"]), means["accuracy"], np.nan)
+            means["accuracy"] = torch.where(means["loss"].isfinite(), means["accuracy"], math.nan)
         return {f"{prefix}_{name}": values for name, values in means.items()}
+
+
+def fetch(metrics: Mapping[str, Numbers | Tensor]) -> dict[str, Numbers]:
+    """Return metrics, each `[rounds]`, as numbers of the CPU; those of a device come in a single copy."""
+    tensors = {name: values for name, values in metrics.items() if isinstance(values, Tensor)}
+    fetched = torch.stack(list(tensors.values())).cpu().numpy() if tensors else ()
+    numbers = {name: values for name, values in metrics.items() if not isinstance(values, Tensor)}
+    return dict(zip(tensors, fetched, strict=True)) | numbers
+
+
+def measure(network: Sequential, judge: Judge, samples: Samples, prefix: str) -> dict[str, Numbers]:
+    """Judge a network on all samples, every round of its stack: `{prefix}_loss` and so on, each `[rounds]`."""
+    return judged(network, judge, samples).means(prefix)
 
 
 @single_thread()
 @torch.inference_mode()
-def measure(network: Sequential, judge: Judge, samples: Samples, prefix: str) -> dict[str, Numbers]:
-    """Judge a network on all samples, every round of its stack: `{prefix}_loss` and so on, each `[rounds]`."""
-    measures = Measures(network.rounds, judge.names)
+def judged(network: Sequential, judge: Judge, samples: Samples) -> Measures:
+    """Judge a network on all samples, every round of its stack, on its device."""
+    measures = Measures(network.rounds, judge.names, network.device)
     network.train(False)
     for inputs, targets in samples.in_order(network.rounds, EVALUATION_SIZE):
         measures.add(inputs.shape[2], judge.sums(network.forward(inputs), targets))
-    return measures.means(prefix)
+    return measures

@@ -1,6 +1,7 @@
 """The samples of a stack of rounds, as the network takes them."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 from torch import Tensor
@@ -30,6 +31,12 @@ class Samples:
     def __len__(self) -> int:
         return self.inputs.shape[2] if self.rows is None else self.rows.shape[1]
 
+    def to(self, device: torch.device) -> "Samples":
+        """Return the samples on a device."""
+        return Samples(
+            self.inputs.to(device), self.targets.to(device), None if self.rows is None else self.rows.to(device)
+        )
+
     def select(self, rounds: Sequence[int]) -> "Samples":
         """Return the samples of these rounds only."""
         inputs, targets, rows = (_selected(values, rounds) for values in (self.inputs, self.targets, self.rows))
@@ -56,8 +63,16 @@ class Samples:
             size: the largest n.
         """
         for part in torch.split(order, size, dim=1):
-            index = self.places(part).unsqueeze(1)
-            yield _take(self.inputs, index), _take(self.targets, index)
+            yield self.take(self.places(part))
+
+    def take(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Return inputs `[rounds, features, n]` and targets from these places, `[rounds, n]`, as `places` has them."""
+        index = places.unsqueeze(1)
+        return _take(self.inputs, index), _take(self.targets, index)
+
+    def take_targets(self, places: Tensor) -> Tensor:
+        """Return the targets alone from these places."""
+        return _take(self.targets, places.unsqueeze(1))
 
     def in_order(self, rounds: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield inputs `[rounds, features, n]` and targets as they stand, `size` samples at a time."""
@@ -72,7 +87,39 @@ class Samples:
         return _take(values, self.rows[:, first : first + size].unsqueeze(1))
 
 
-def epoch_order(options: TrainingOptions, size: int, seeds: Sequence[int], epoch: int) -> Tensor:
+class OrdersAhead:
+    """The orders of the samples for a GPU, each drawn and on its way while the epoch before is trained.
+
+    There is one thread for it: half of what drawing takes is Python's, and two threads were no faster.
+
+    Args:
+        options: those of the training.
+        size: the number of training samples.
+        device: where the orders are to be.
+    """
+
+    def __init__(self, options: TrainingOptions, size: int, device: torch.device):
+        self._options, self._size, self._device = options, size, device
+        self._thread = ThreadPoolExecutor(1)
+        self._ahead: dict[int, Future[Tensor]] = {}
+        self._seeds: list[int] = []
+
+    def take(self, seeds: Sequence[int], epoch: int) -> Tensor:
+        """Return the order of an epoch, as `epoch_order` does, and have that of the next one drawn."""
+        if self._seeds != seeds:
+            self._seeds, self._ahead = list(seeds), {}
+        drawn = self._ahead.pop(epoch, None) or self._draw(epoch)
+        self._ahead = {epoch + 1: self._draw(epoch + 1)} if epoch < self._options.epochs else {}
+        return drawn.result().to(self._device, non_blocking=True)
+
+    def _draw(self, epoch: int) -> Future[Tensor]:
+        is_gpu = self._device.type == "cuda"
+        return self._thread.submit(epoch_order, self._options, self._size, self._seeds, epoch, pinned=is_gpu)
+
+
+def epoch_order(
+    options: TrainingOptions, size: int, seeds: Sequence[int], epoch: int, *, pinned: bool = False
+) -> Tensor:
     """Return the order of the samples in an epoch.
 
     Args:
@@ -80,12 +127,13 @@ def epoch_order(options: TrainingOptions, size: int, seeds: Sequence[int], epoch
         size: the number of training samples.
         seeds: the seeds of the rounds.
         epoch: the epoch, from 1.
+        pinned: whether to draw into memory from which a GPU can copy by itself.
 
     Returns:
         The numbers of the samples, `[rounds, samples]`.
     """
     if options.shuffle:
-        order = torch.empty(len(seeds), size, dtype=torch.int64)
+        order = torch.empty(len(seeds), size, dtype=torch.int64, pin_memory=pinned)
         for row, seed in zip(order, seeds, strict=True):
             torch.randperm(size, generator=generator(seed, "order", epoch), out=row)
     else:

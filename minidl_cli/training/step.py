@@ -1,5 +1,7 @@
 """One step of training: the gradients of the loss on some samples, and the update that follows from them."""
 
+from math import ceil
+
 import torch
 from torch import Tensor
 
@@ -40,6 +42,13 @@ class Step:
     def update(self, lr: float) -> None:
         """Change the parameters as the optimizer says, which uses up the gradients."""
         self.optimizer.step(self.network.values, self.network.gradients, lr)
+
+    def scalars(self, lr: float, samples: int) -> Tensor:
+        """Count the steps that so many samples take, and return the optimizer's scalars of each, `[steps, scalars]`."""
+        first, steps = self.optimizer.steps + 1, ceil(samples / self.size)
+        self.optimizer.steps += steps
+        scalars = [self.optimizer.scalars(lr, step) for step in range(first, first + steps)]
+        return torch.tensor(scalars, dtype=self.network.values.dtype)
 
     def _differentiate_batch(self, x: Tensor, target: Tensor, output: Tensor, first: int) -> None:
         self.network.select_noise(first, first + x.shape[2])

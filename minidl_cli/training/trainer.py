@@ -18,11 +18,12 @@ from ..runs.metrics import Numbers
 from .best import BestWeights
 from .build import Task, build
 from .checkpoint import Checkpoint, fingerprint
+from .device import at_work, find_device
 from .evaluation import chosen_weights, measure_rounds
 from .exactness import single_thread
-from .measures import Measures, measure
+from .measures import Measures, fetch, judged
 from .round import Round
-from .samples import epoch_order
+from .samples import OrdersAhead, epoch_order
 from .step import Step
 
 
@@ -80,17 +81,24 @@ class Trainer:
     Args:
         task: what to train.
         seeds: the seeds of the rounds, all different.
+        device: the name of the device that they train on, as `find_device` takes it. All random numbers are drawn on
+            the CPU, and then moved: data, initial values, orders and noise.
 
     Attributes:
+        device: the device.
         stack: the seeds of the rounds in the stack.
         stopped: the rounds that stopped before the last epoch, by seed.
         epoch: the number of finished epochs.
         seconds: what they took.
+
+    Raises:
+        InputError: the device is not there.
     """
 
     @single_thread()
     @torch.inference_mode()
-    def __init__(self, task: Task, seeds: Sequence[int]):
+    def __init__(self, task: Task, seeds: Sequence[int], device: str = "cpu"):
+        self.device = find_device(device)
         self.config, self.options, self.judge = task.config, task.config.training, task.judge
         self.dataset, self.network, self.optimizer, self.schedule = (
             task.dataset,
@@ -106,9 +114,17 @@ class Trainer:
         self.network.allocate(len(self.stack), task.dtype)
         self.network.initialize(self.stack)
         self.network.preprocessing.load(task.fit(self.stack))
+        if self.device.type != "cpu":
+            self._move()
         self.optimizer.start(self.network.values)
         rule = self.options.early_stopping or EarlyStopping()
         self.best = BestWeights(rule, self.network.state()) if "validation" in self.samples else None
+
+    def _move(self) -> None:
+        """Move what was made on the CPU to the device."""
+        self.network.to(self.device)
+        self.samples = {name: part.to(self.device) for name, part in self.samples.items()}
+        self._orders = OrdersAhead(self.options, len(self.samples["train"]), self.device)
 
     def epochs(self) -> Iterator[EpochRecord]:
         """Train, and yield a record of each epoch."""
@@ -116,9 +132,7 @@ class Trainer:
         while self.epoch < self.options.epochs and self._running():
             lr = self.schedule.rate(self.optimizer.lr, self.epoch, self.options.epochs)
             self.epoch += 1
-            metrics = self._train(lr)
-            if self.options.is_logged(self.epoch):
-                metrics |= self._measure()
+            metrics = self._train_and_measure(lr)
             # A round that diverges has no metrics.
             healthy = np.isfinite(metrics["train_loss"])
             metrics = {name: np.where(healthy, values, np.nan) for name, values in metrics.items()}
@@ -135,12 +149,20 @@ class Trainer:
                 spared=(len(self.stopped) - stopped) * (self.options.epochs - self.epoch),
             )
 
+    def _train_and_measure(self, lr: float) -> dict[str, Numbers]:
+        """Train for an epoch, and return its metrics, each `[rounds]`; nothing comes from the device before its end."""
+        with at_work(self.device, self.options.matmul_precision):
+            metrics = dict(self._train(lr))
+            if self.options.is_logged(self.epoch):
+                metrics |= self._measure()
+            return fetch(metrics)
+
     @single_thread()
     @torch.inference_mode()
-    def _train(self, lr: float) -> dict[str, Numbers]:
+    def _train(self, lr: float) -> Mapping[str, Numbers | Tensor]:
         """Train for an epoch, and return the measures of the outputs on the way, each `[rounds]`."""
         samples, size = self.samples["train"], self.step.size
-        measures = Measures(len(self.stack), self.judge.names)
+        measures = Measures(len(self.stack), self.judge.names, self.device)
         noise = self._noise_generators()
         self.network.train()
         for inputs, targets in samples.gather(self.order(self.epoch), samples.block_size(size)):
@@ -151,7 +173,7 @@ class Trainer:
                 self.step.differentiate(x, target, output, index * size)
                 self.step.update(lr)
             measures.add(outputs.shape[2], self.judge.sums(outputs, targets))
-        return measures.means("train")
+        return measures.on_device("train")
 
     def _noise_generators(self) -> list[Generator]:
         """Return the generator of each round's noise in this epoch; none if there is no noise."""
@@ -160,14 +182,16 @@ class Trainer:
 
     def order(self, epoch: int) -> Tensor:
         """Return the order of the samples in an epoch, `[rounds, samples]`; a last batch to be dropped is left out."""
+        if self.device.type != "cpu":
+            return self._orders.take(self.stack, epoch)
         return epoch_order(self.options, len(self.samples["train"]), self.stack, epoch)
 
-    def _measure(self) -> dict[str, Numbers]:
+    def _measure(self) -> Mapping[str, Numbers | Tensor]:
         """Return the measures of all parts but the training samples, each `[rounds]`."""
-        metrics: dict[str, Numbers] = {}
+        metrics: dict[str, Tensor] = {}
         for name, part in self.samples.items():
             if name != "train":
-                metrics |= measure(self.network, self.judge, part, name)
+                metrics |= judged(self.network, self.judge, part).on_device(name)
         return metrics
 
     def _running(self) -> list[int]:
@@ -179,21 +203,20 @@ class Trainer:
         """Stop the rounds that diverged, by their losses, and those that have become no better for long."""
         # Those of the test samples decide nothing.
         losses = [metrics[name] for name in ("train_loss", "validation_loss") if name in metrics]
-        for index in self._running():
-            if not all(math.isfinite(loss[index]) for loss in losses):
-                self.stopped[self.stack[index]] = self._round(index, "diverged")
+        diverged = [index for index in self._running() if not all(math.isfinite(loss[index]) for loss in losses)]
+        self._stop(diverged, "diverged")
         if self.best and self.options.is_logged(self.epoch):
             self.best.update(metrics, self.epoch, self.network.state())
             if self.options.early_stopping:
-                self._stop_early(self.best.out_of_patience(self.epoch))
+                out_of_patience = self.best.out_of_patience(self.epoch)
+                self._stop([index for index in self._running() if out_of_patience[index]], "finished")
         running = self._running()
         if running and len(running) * 2 <= len(self.stack):
             self._rebuild(running)
 
-    def _stop_early(self, out_of_patience: NDArray[np.bool_]) -> None:
-        for index in self._running():
-            if out_of_patience[index]:
-                self.stopped[self.stack[index]] = self._round(index, "finished")
+    def _stop(self, places: list[int], status: Literal["finished", "diverged"]) -> None:
+        for each in self._rounds(places, status):
+            self.stopped[each.seed] = each
 
     @torch.inference_mode()
     def _rebuild(self, rounds: list[int]) -> None:
@@ -214,7 +237,7 @@ class Trainer:
             seconds=self.seconds,
             steps=self.optimizer.steps,
             stack=list(self.stack),
-            state={name: values.numpy().copy() for name, values in self._state().items()},
+            state={name: values.to("cpu", copy=True).numpy() for name, values in self._state().items()},
             stopped=list(self.stopped.values()),
         )
 
@@ -235,27 +258,36 @@ class Trainer:
 
     def rounds(self) -> list[Round]:
         """Return all rounds as they are now, in the order of their seeds; final metrics are of the whole sets."""
-        running = [self._round(index, "finished") for index in self._running()]
+        running = self._rounds(self._running(), "finished")
         return conclude(self.config, self.dataset, [*self.stopped.values(), *running])
 
-    def _round(self, index: int, status: Literal["finished", "diverged"]) -> Round:
-        """Return a round of the stack as it is now, without metrics."""
-        return Round(
-            seed=self.stack[index],
-            status=status,
-            epochs=self.epoch,
-            weights=_one(self.network.state(), index),
-            best=_one(self.best.state, index) if self.best else None,
-            best_epoch=int(self.best.epochs[index]) if self.best else None,
-        )
+    @torch.inference_mode()
+    def _rounds(self, places: list[int], status: Literal["finished", "diverged"]) -> list[Round]:
+        """Return the rounds at these places of the stack as they are now, without metrics."""
+        weights = _divided(self.network.state(), places)
+        best = _divided(self.best.state, places) if self.best else [None] * len(places)
+        return [
+            Round(
+                seed=self.stack[place],
+                status=status,
+                epochs=self.epoch,
+                weights=of_last,
+                best=of_best,
+                best_epoch=int(self.best.epochs[place]) if self.best else None,
+            )
+            for place, of_last, of_best in zip(places, weights, best, strict=True)
+        ]
 
 
-def _one(state: Mapping[str, Tensor], index: int) -> dict[str, NDArray[Any]]:
-    """Return one round's part of a state, copied.
+def _divided(state: Mapping[str, Tensor], places: list[int]) -> list[dict[str, NDArray[Any]]]:
+    """Return the parts of a state that belong to the rounds at these places, copied: from a device all at once.
 
-    All NaNs in it are the same: theirs are the only bits that depend on company.
+    All NaNs in them are the same: theirs are the only bits that depend on company.
     """
-    arrays = {name: values[index].numpy().copy() for name, values in state.items()}
-    for array in arrays.values():
-        array[np.isnan(array)] = np.nan
-    return arrays
+    rounds: list[dict[str, NDArray[Any]]] = [{} for _ in places]
+    for name, values in state.items() if places else ():
+        arrays = values[places].cpu().numpy()
+        arrays[np.isnan(arrays)] = np.nan
+        for one, array in zip(rounds, arrays, strict=True):
+            one[name] = array.copy()
+    return rounds

@@ -163,7 +163,13 @@ class TestBadInput:
             ),
             (["sweep", "small.yaml", "--rounds", "1000000000"], "must be at most 1000000"),
             (["train", "small.yaml", "-s", "optimizer.sdg.lr=1"], "no such optimizer: 'sdg'; did you mean 'sgd'?"),
-            (["train", "small.yaml", "--device", "cuda"], "'cuda' is not 'cpu'"),
+            (["train", "small.yaml", "--device", "tpu"], "'tpu' is no device; there are cpu, cuda, cuda:1 and so on"),
+            (["train", "small.yaml", "--device", "cuda:99"], "--device cuda:99: "),
+            (["sweep", "small.yaml", "--engine", "ray"], "'ray' is not one of 'local', 'dask'"),
+            (["sweep", "small.yaml", "--address", "tls://a:1"], "--address goes with --engine dask"),
+            (["sweep", "small.yaml", "--engine", "dask", "--tls-cert", "a"], "--tls-cert goes with --address"),
+            (["sweep", "small.yaml", "--engine", "dask", "--insecure"], "--insecure goes with --address"),
+            (["sweep", "small.yaml", "--engine", "dask", "--address", "tcp://10.0.0.1:1"], "without TLS, whoever"),
         ],
     )
     def test_usage(self, minidl, small_file, arguments, problem):

@@ -8,6 +8,7 @@ import pytest
 
 # Slow to import, and no part of training.
 SLOW = {"matplotlib.pyplot", "scipy.stats", "sympy", "torch._dynamo", "torch._inductor", "torch.onnx", "polars"}
+SLOW |= {"dask", "distributed", "cryptography"}
 
 
 def loaded_modules(*arguments: str) -> set[str]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
@@ -111,6 +113,17 @@ class Prepared:
         shape = tuple(self.inputs.shape)
         connection.send((self.columns, shape, self.inputs.dtype, self.targets.numpy(), self.own_rows, parts))
         self.memory.send(connection, process)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another machine is sent: tensors as arrays, which are not copied on the way."""
+        state = {name: each.numpy() if isinstance(each, Tensor) else each for name, each in vars(self).items()}
+        return state | {"memory": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Copied, as PyTorch warns of memory that nobody may write to.
+        vars(self).update(
+            {name: torch.tensor(each) if isinstance(each, np.ndarray) else each for name, each in state.items()}
+        )
 
     @classmethod
     def take_over(cls, connection: Connection) -> "Prepared":

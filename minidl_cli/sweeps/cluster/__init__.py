@@ -1,0 +1,1 @@
+"""Sweeps on the workers of a Dask cluster, on this machine or on others."""

@@ -1,0 +1,214 @@
+"""What happens on a cluster's workers: they train a chunk for a while, a leg, and hand back what came of it."""
+
+import ctypes
+import platform
+import signal
+from asyncio import to_thread
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Lock, Timer, get_ident
+from time import monotonic
+from typing import ClassVar
+
+import torch
+
+from ... import __version__
+from ...compiled.library import find_compiler
+from ...config.schema import Config
+from ...data.dataset import Dataset
+from ...errors import CompilationError
+from ...interrupts import GRACE_SECONDS, Interrupted
+from ...nn.product import stacking_is_exact
+from ...runs.environment import physical_memory
+from ...training.checkpoint import Checkpoint
+from ...training.device import has_cuda
+from ...training.exactness import single_thread
+from ...training.round import Round
+from ...training.trainer import EpochRecord
+from ..chunks import train_chunk
+from ..plan import Chunk
+from ..timetable import Timetable
+
+
+@dataclass
+class Leg:
+    """What came of training a chunk for a while.
+
+    Attributes:
+        records: the records of the epochs.
+        checkpoint: the state of the stack after them; None if it was stopped before the first one.
+        rounds: all rounds of the chunk if it has come to its end; none otherwise.
+        seconds: how long it took.
+    """
+
+    records: list[EpochRecord] = field(default_factory=list)
+    checkpoint: Checkpoint | None = None
+    rounds: list[Round] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a process trains with, which decides over the numbers that come out.
+
+    Attributes:
+        minidl: the version of minidl.
+        torch: that of PyTorch, without the build.
+        python: that of Python, its first two numbers.
+        compiler: the version of the C compiler; None if there is none that works.
+        target: what identifies the processor that it writes for, and how.
+        is_exact: whether matrix products do not depend on a round's place in a stack.
+        memory: the bytes of memory of the machine.
+        cuda_memory: the free bytes of its CUDA device; 0 if it has none.
+    """
+
+    minidl: str
+    torch: str
+    python: str
+    compiler: str | None
+    target: str
+    is_exact: bool
+    memory: int
+    cuda_memory: int
+
+    @classmethod
+    def here(cls) -> "Facts":
+        """Return those of this process."""
+        try:
+            found = find_compiler()
+            compiler, target = found.version, found.fingerprint
+        except CompilationError:
+            compiler, target = None, ""
+        return cls(
+            minidl=__version__,
+            torch=torch.__version__.partition("+")[0],
+            python=".".join(platform.python_version_tuple()[:2]),
+            compiler=compiler,
+            target=target,
+            is_exact=_products_are_exact(),
+            memory=physical_memory(),
+            cuda_memory=torch.cuda.mem_get_info()[0] if has_cuda() else 0,
+        )
+
+
+def _products_are_exact() -> bool:
+    with single_thread():
+        return stacking_is_exact(torch.float32)
+
+
+async def facts() -> Facts:
+    """Return the facts of this worker, which goes on listening while PyTorch is imported and a compiler is tried."""
+    return await to_thread(Facts.here)
+
+
+def train_leg(
+    config: Config,
+    chunk: Chunk,
+    make_dataset: Callable[[], Dataset],
+    saved: bytes | None,
+    device: str,
+    seconds: float,
+    sweep: str,
+) -> Leg:
+    """Train the rounds of a chunk for a while, and return what came of it.
+
+    Args:
+        config: what to train.
+        chunk: the seeds.
+        make_dataset: returns the config's dataset.
+        saved: the checkpoint to go on from, encoded; None to start.
+        device: where to compute.
+        seconds: after how long to stop, at the end of an epoch.
+        sweep: whose leg it is, as `stop` takes it.
+
+    Raises:
+        InputError: the config asks for a device or a compiled step that is not here.
+        GraphError: a layer failed.
+    """
+    began, leg = monotonic(), Leg()
+    with _AtWork(sweep):
+        if sweep in _AtWork.stopped:
+            return leg
+        deadline = _Deadline(sweep, seconds)
+        checkpoint = Checkpoint.decode(saved) if saved else None
+        try:
+            for event in train_chunk(config, chunk, make_dataset(), deadline, checkpoint, device):
+                match event:
+                    case EpochRecord():
+                        leg.records.append(event)
+                    case Checkpoint():
+                        leg.checkpoint = event
+                        if deadline.has_come:
+                            break
+                    case Round():
+                        leg.rounds.append(event)
+        except Interrupted:
+            pass  # what there was before has been kept
+    leg.seconds = monotonic() - began
+    return leg
+
+
+def stop(sweep: str) -> None:
+    """Ask this process to stop what it trains of a sweep: at the end of the epoch, or soon if that takes long."""
+    _AtWork.stopped.add(sweep)
+    timer = Timer(GRACE_SECONDS, _AtWork.interrupt, [sweep])
+    timer.daemon = True
+    timer.start()
+
+
+class _Deadline(Timetable):
+    """Asks for a checkpoint when a leg is to end: because it is time, or because its sweep was stopped."""
+
+    def __init__(self, sweep: str, seconds: float):
+        super().__init__()
+        self._sweep, self._end = sweep, monotonic() + seconds
+        self.has_come = False
+
+    def is_due(self, every: float) -> bool:
+        self.has_come = monotonic() >= self._end or self._sweep in _AtWork.stopped
+        return self.has_come
+
+
+class _Stopped(Interrupted):
+    """The sweep was stopped. It is raised in the thread that trains, as a signal is in a process of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(signal.SIGTERM)
+
+
+class _AtWork:
+    """The thread that trains a leg: one in each process, however many a worker has."""
+
+    stopped: ClassVar[set[str]] = set()
+    _sweep: ClassVar[str | None] = None
+    _thread: ClassVar[int] = 0
+    _one_at_a_time: ClassVar[Lock] = Lock()
+    _changing: ClassVar[Lock] = Lock()
+
+    def __init__(self, sweep: str):
+        self._of = sweep
+
+    def __enter__(self) -> None:
+        self._one_at_a_time.acquire()
+        with self._changing:
+            type(self)._sweep, type(self)._thread = self._of, get_ident()
+
+    def __exit__(self, *_: object) -> None:
+        with self._changing:
+            type(self)._sweep = None
+            # What was to be raised, and was not yet, would be raised in the middle of something else.
+            _raise_in(self._thread, None)
+        self._one_at_a_time.release()
+
+    @classmethod
+    def interrupt(cls, sweep: str) -> None:
+        """Raise in the thread that trains a leg of a sweep, if there is one."""
+        with cls._changing:
+            if cls._sweep == sweep:
+                _raise_in(cls._thread, _Stopped)
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    """Raise an exception in another thread of this process, or take back one that was not raised yet."""
+    raised = None if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
