@@ -5,7 +5,7 @@ PIP_FLAGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help train test faults lint bench reports shipped clean
+.PHONY: help train test faults gpu lint bench reports shipped clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -18,6 +18,10 @@ test: .venv/installed  ## run all tests
 
 faults: .venv/installed  ## kill, stop, starve and soak minidl for real, which takes under 20 minutes
 	$(BIN)/python -m pytest -m long tests/faults
+
+gpu: .venv/bench  ## run the tests and benchmarks that need a GPU
+	$(BIN)/python -m pytest -m cuda --numprocesses 0 tests/gpu
+	$(BIN)/python -m benchmarks.devices
 
 lint: .venv/installed  ## check style and types
 	$(BIN)/ruff check

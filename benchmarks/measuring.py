@@ -87,6 +87,34 @@ class Extrapolated:
 
 
 @dataclass(frozen=True)
+class Slope:
+    """A whole program timed at two numbers of epochs: what an epoch more takes, so that its start is not counted.
+
+    Attributes:
+        command: gives the program of a number of epochs.
+        epochs: the two numbers of epochs.
+        wanted: the number of epochs whose time is reported.
+    """
+
+    name: str
+    command: Callable[[int], Sequence[str]]
+    epochs: tuple[int, int]
+    wanted: float
+
+    @contextmanager
+    def ready(self) -> Iterator[Measure]:
+        def time(epochs: int) -> float:
+            return seconds(lambda: run_silently(self.command(epochs), caches=True))
+
+        def measure() -> float:
+            few, many = self.epochs
+            less, more = time(few), time(many)
+            return (more - less) / (many - few) * self.wanted
+
+        yield measure
+
+
+@dataclass(frozen=True)
 class Servant:
     """A Python module that stays in memory and measures itself when asked (see `serve`): its start is not counted.
 

@@ -51,5 +51,6 @@ class CompilationError(Exception):
 
 
 def is_lack_of_memory(error: BaseException) -> bool:
-    """Tell whether Python or PyTorch, whose error has no class of its own, could not allocate memory."""
-    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+    """Tell whether Python or PyTorch, whose errors need not have a class of their own, could not allocate memory."""
+    said = ("can't allocate memory", "CUDA out of memory")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in said)

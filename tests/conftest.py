@@ -49,6 +49,7 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "long: take minutes together; left out unless asked for, as by `make faults`")
+    config.addinivalue_line("markers", "cuda: need a GPU, and are skipped where there is none; `make gpu`")
     config.addinivalue_line("markers", "figures: draw figures, though `no_figures` leaves out those of other tests")
 
 

@@ -100,6 +100,12 @@ def update_adam(rule: Adam, state: State, gradients: Any) -> State:
 
 def epoch(work: Work, state: State, order: Array, train: Columns, test: Columns) -> tuple[State, Metrics]:
     """Train one round on all samples in the order given, and test it."""
+    state, trained = train_epoch(work, state, order, train)
+    return state, Metrics(*trained, *judge(work, forward(work, state.parameters, test.inputs), test.targets))
+
+
+def train_epoch(work: Work, state: State, order: Array, train: Columns) -> tuple[State, tuple[Array, Array]]:
+    """Train one round on all samples in the order given, and judge what it put out on the way."""
     size = work.batch_size
     whole = len(order) // size * size
     shuffled = Columns(train.inputs[:, order], train.targets[:, order])
@@ -109,8 +115,7 @@ def epoch(work: Work, state: State, order: Array, train: Columns, test: Columns)
     if whole < len(order):
         state, last = step(work, state, tree_map(lambda rows: rows[:, whole:], shuffled))
         output = jnp.concatenate([output, last], axis=1)
-    tested = forward(work, state.parameters, test.inputs)
-    return state, Metrics(*judge(work, output, shuffled.targets), *judge(work, tested, test.targets))
+    return state, judge(work, output, shuffled.targets)
 
 
 class Joined:

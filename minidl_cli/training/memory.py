@@ -20,9 +20,9 @@ from .samples import Samples
 
 # The state itself, its arrays' bytes, and the file's content.
 CHECKPOINT_COPIES = 3
-# What tensors that come and go take in all, gaps between them included, if they are so small that the C
-# library may keep them (glibc's threshold for mmap grows up to this). Measured by benchmarks/estimates.py.
-GAPS, HEAP_BLOCK = 1.75, 2**25
+# How much more memory is taken than there is in tensors that come and go, for tensors so small that the
+# C library may keep their memory (glibc's threshold for mmap grows up to this), and for larger ones. Measured.
+HEAP_BLOCK, GAPS, LARGE_GAPS = 2**25, 1.75, 1.2
 # The most rounds that are judged together in the end.
 STACK_SIZE = 50
 # The samples of a trial, and the most that the vectors of its round may take. Beyond that, and where a layer fails, as
@@ -183,7 +183,7 @@ class Footprint:
         # A compiled step works on a copy of one round.
         return Memory(
             vectors=(rounds + self._is_compiled) * vector_bytes(self._task),
-            activations=self._of_activations(1 if self._is_compiled else rounds),
+            activations=self._of_activations(rounds),
             samples=self._of_samples(rounds),
             checkpoint=max(self._of_state(rounds), self._of_end(rounds), self._drawing(rounds)),
         )
@@ -192,13 +192,15 @@ class Footprint:
         task, size, block = self._task, self._task.dtype.itemsize, _block(self._task)
         trained = min(task.config.training.batch_size, task.sizes["train"])
         training, judging = self._activations.training * trained, self._activations.judging * _judged(task)
-        # What a captured step takes is its own, and so is what it took when it was done before it was captured.
-        most = 2 * training + judging if self._is_on_gpu else max(training, judging)
         # Noise is drawn for each round, and joined, while the last one is there. Like the judging of the outputs, that
         # is when the layers only keep about half of their activations.
-        beside = block * max(self._activations.measuring, 2 * max(_noises(task), default=0) * size)
+        noise, measuring = 2 * block * max(_noises(task), default=0) * size, block * self._activations.measuring
         largest = rounds * max(task.network.widths) * max(trained, _judged(task)) * size
-        return _with_gaps(rounds * max(most, most / 2 + beside), largest)
+        if self._is_compiled:
+            return _with_gaps(training + rounds * noise, largest)
+        # What a captured step takes is its own, and so is what it took when it was done before it was captured.
+        most = 2 * training + judging if self._is_on_gpu else max(training, judging)
+        return _with_gaps(rounds * max(most, most / 2 + max(noise, measuring)), largest)
 
     def _of_samples(self, rounds: int) -> int:
         task, size, index, block = self._task, self._task.dtype.itemsize, torch.int64.itemsize, _block(self._task)
@@ -253,7 +255,7 @@ def _judged(task: Task) -> int:
 
 def _with_gaps(size: float, largest: int) -> int:
     """Return what tensors of this size together take, given the bytes of the largest of them."""
-    return ceil(size * (GAPS if largest < HEAP_BLOCK else 1))
+    return ceil(size * (GAPS if largest < HEAP_BLOCK else LARGE_GAPS))
 
 
 def _working_vectors(task: Task) -> int:

@@ -18,7 +18,7 @@ from minidl_cli.training.build import load_config, registry
 TOP = "name, seed, data, data_seed, model, init, loss, optimizer, training, framework, sweep"
 IN_TRAINING = (
     "epochs, batch_size, shuffle, drop_last, schedule, accumulate, clip_norm, validation, early_stopping, "
-    "dtype, compiled, log_every, checkpoint_every"
+    "dtype, matmul_precision, compiled, log_every, checkpoint_every"
 )
 IN_DISC = "train, test, inside_label, target_values, radius"
 
@@ -53,6 +53,7 @@ def test_defaults(base_with: Any, load_text: Any):
         "shuffle": True,
         "drop_last": False,
         "dtype": "float32",
+        "matmul_precision": "highest",
         "compiled": "auto",
         "log_every": 1,
         "checkpoint_every": 30.0,

@@ -104,7 +104,7 @@ WRITE = "write KEY=VALUE, such as training.epochs=10"
 TOP = "name, seed, data, data_seed, model, init, loss, optimizer, training, framework, sweep"
 IN_TRAINING = (
     "epochs, batch_size, shuffle, drop_last, schedule, accumulate, clip_norm, validation, early_stopping, "
-    "dtype, compiled, log_every, checkpoint_every"
+    "dtype, matmul_precision, compiled, log_every, checkpoint_every"
 )
 
 

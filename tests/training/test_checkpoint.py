@@ -321,7 +321,7 @@ def saved_with_two_stopped(small_config):
     trainer = operations(small_config("training.validation=0.2"), [3, 4, 5])
     epochs = trainer.epochs()
     next(epochs)
-    trainer.stopped = {seed: trainer._round(seed - 3, "finished") for seed in (3, 4)}
+    trainer.stopped = {each.seed: each for each in trainer._rounds([0, 1], "finished")}
     next(epochs)
     return trainer.checkpoint()
 

@@ -41,6 +41,7 @@ CONFIGS = {
 def _without_gaps(monkeypatch):
     """Leaves out what the C library loses, of which tensors tell nothing."""
     monkeypatch.setattr(memory, "GAPS", 1)
+    monkeypatch.setattr(memory, "LARGE_GAPS", 1)
 
 
 def assert_near(estimated, real):
@@ -95,6 +96,9 @@ def test_an_estimate_grows_with_the_rounds(small_config):
 def test_compiled_steps_keep_no_activations_of_all_rounds(small_config):
     task = build(small_config(DEEP))
     few, many = (estimate(task, rounds, is_compiled=True).activations for rounds in (1, 1000))
+    assert few < many < estimate(task, 1000).activations  # the noise is drawn for all of them
+    task = build(small_config(WIDE))
+    few, many = (estimate(task, rounds, is_compiled=True).activations for rounds in (1, 1000))
     assert few == many
     assert memory.STACK_SIZE == evaluation.STACK_SIZE
 
@@ -104,8 +108,8 @@ def test_a_network_too_large_to_try_out_is_estimated_from_its_widths(small_confi
     counted = Activations.of(task)
     monkeypatch.setattr(memory, "TRIAL_BYTES", 1)
     uncounted = Activations.of(task)
-    assert_near(uncounted.training, counted.training)
-    assert_near(uncounted.judging, counted.judging)
+    assert 1 <= uncounted.training / counted.training <= 1.6
+    assert 1 <= uncounted.judging / counted.judging <= 1.6
 
 
 def test_a_layer_that_fails_is_left_to_those_who_name_it(small_config, monkeypatch):

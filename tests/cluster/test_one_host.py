@@ -1,0 +1,58 @@
+"""A cluster that a sweep starts on its own machine, and stops."""
+
+import os
+import signal
+
+import pytest
+
+from tests.cluster.test_faults import CASE, SOON
+from tests.faults.comparing import assert_same_results
+from tests.faults.training import IN_THIS_PROCESS, Training
+
+pytestmark = pytest.mark.long
+
+ENGINE = ("--engine", "dask", "--workers", "2", "--chunk", "1")
+
+
+@pytest.fixture
+def undisturbed(processes):
+    return Training(processes, CASE, "undisturbed").finish(*IN_THIS_PROCESS)
+
+
+@pytest.fixture
+def begun(here):
+    """A sweep that has begun to train, and its process."""
+    training = Training(here.processes, CASE, "runs")
+    process = training.go_on(*ENGINE, **here.minidl)
+    process.wait_until(training.has_grown(50))
+    return training, process
+
+
+def test_workers_that_are_killed(begun, undisturbed):
+    training, process = begun
+    for _ in range(2):
+        os.kill(process.workers()[0], signal.SIGKILL)
+        process.wait_until(training.has_grown(50))
+    assert process.wait() == 0, process.err
+    assert "Traceback" not in process.err
+    assert_same_results(training.run, undisturbed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_of_a_terminal(begun, undisturbed, here, number):
+    """It goes to the workers, too."""
+    training, process = begun
+    process.signal_group(number)
+    assert process.wait(SOON) == 128 + number
+    process.wait_until_all_are_gone(SOON)
+    assert process.err.splitlines()[-1] == f"stopped by {number.name}"
+    assert "Traceback" not in process.err
+    assert_same_results(training.finish(*IN_THIS_PROCESS, **here.minidl), undisturbed)
+
+
+def test_process_that_is_killed(begun, undisturbed, here):
+    """Its workers end by themselves."""
+    training, process = begun
+    process.signal(signal.SIGKILL)
+    process.wait_until_all_are_gone()
+    assert_same_results(training.finish(*ENGINE, **here.minidl), undisturbed)
