@@ -10,7 +10,7 @@ import sys
 
 from minidl_cli import load_config
 from minidl_cli.config.schema import Config
-from minidl_cli.sweeps.plan import default_workers, plan
+from minidl_cli.sweeps.plan import capacity_here, default_workers, plan
 from minidl_cli.sweeps.workers import Workers
 from minidl_cli.training.build import build
 from minidl_cli.training.compiled import CompiledStep, compiled_step
@@ -40,8 +40,8 @@ def _steady(work: Work, rounds: int, epochs: int) -> float:
     # As for a long training: these are too short for minidl to start workers by itself.
     task = build(trained)
     is_compiled = isinstance(compiled_step(trained), CompiledStep)
-    planned = plan(task, default_workers(), is_compiled=is_compiled)
-    events = WORKERS.train(trained, planned, task.dataset)
+    planned = plan(task, capacity_here(default_workers()), is_compiled=is_compiled)
+    events = WORKERS.train(trained, planned, task.dataset, lambda chunk: None)
     records = [event for event in events if isinstance(event, EpochRecord)]
     ends = [{tuple(each.seeds): each.seconds for each in records if each.epoch == epoch} for epoch in (1, epochs + 1)]
     steady = sum(ends[1][seeds] - ends[0][seeds] for seeds in ends[0])

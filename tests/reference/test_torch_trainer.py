@@ -18,7 +18,7 @@ from minidl_cli.nn.losses.mse import MSE
 from minidl_cli.optim.sgd import SGD
 from minidl_cli.reference import torch_modules
 from minidl_cli.reference.torch_trainer import TorchTrainer
-from minidl_cli.sweeps.plan import plan
+from minidl_cli.sweeps.plan import capacity_here, plan
 from minidl_cli.training.build import build, registry, variants
 from minidl_cli.training.step import Step
 from minidl_cli.training.trainer import Trainer
@@ -323,10 +323,10 @@ def test_workers_change_nothing(dropping, tmp_path):
 
 def test_each_round_of_torch_is_a_chunk(small_config):
     settings = ["sweep.rounds=5", "framework=torch"]
-    planned = plan(build(small_config(*settings)), workers=3)
+    planned = plan(build(small_config(*settings)), capacity_here(3))
     assert [list(chunk) for chunk in planned.chunks] == [[0], [1], [2], [3], [4]]
     assert planned.workers == 3
-    assert [len(chunk) for chunk in plan(build(small_config(*settings)), chunk=2).chunks] == [2, 2, 1]
+    assert [len(chunk) for chunk in plan(build(small_config(*settings)), capacity_here(), chunk=2).chunks] == [2, 2, 1]
 
 
 def test_the_global_generator_neither_matters_nor_moves(dropping):

@@ -210,6 +210,7 @@ def test_a_scheduler_that_is_lost_ends_the_sweep(small_config, tmp_path, monkeyp
             lost.cluster.close()
             with pytest.raises(TrainingError, match=r"^the connection to .* is lost; what was finished is kept$"):
                 list(records)
+        assert list((job.run.path / "checkpoint").iterdir())
 
 
 def test_no_worker_is_left(small_config, tmp_path, monkeypatch):

@@ -96,7 +96,7 @@ class Relay:
                     self._has_workers()
         except BaseException as error:
             self._stop_workers()
-            if isinstance(error, Interrupted | KeyboardInterrupt):
+            if not isinstance(error, GeneratorExit):
                 yield from self._last_events()
             raise
         finally:
@@ -231,7 +231,7 @@ class Relay:
             asking.join(GRACE_SECONDS)
 
     def _last_events(self) -> Iterator[Event]:
-        """Yield what workers have to say before they stop, and what was not handed on before."""
+        """Yield what workers have to say before they stop, and the checkpoints that were not handed on before."""
         deadline = monotonic() + STOP_SECONDS
         unkept = [course for course in self._waiting if isinstance(course, _Course)]
         while self._at_work and (left := deadline - monotonic()) > 0:
