@@ -5,6 +5,7 @@ import re
 import shutil
 import warnings
 from contextlib import closing
+from pathlib import Path
 from threading import Timer
 
 import pytest
@@ -13,8 +14,8 @@ from minidl_cli import resume, sweep
 from minidl_cli.errors import CompilationError, InputError, MinidlWarning, TrainingError
 from minidl_cli.runs.folder import Run
 from minidl_cli.runs.lock import Lock, is_locked
-from minidl_cli.sweeps import timetable, workers
-from minidl_cli.sweeps.resume import start_again
+from minidl_cli.sweeps import contrast_results, drawing, timetable, workers
+from minidl_cli.sweeps.resume import FIGURES, start_again
 from minidl_cli.sweeps.sweep import start
 from tests.sweeps import dying
 from tests.sweeps.contents import results
@@ -76,6 +77,13 @@ def test_other_workers_and_chunks(small_config, tmp_path):
     config = small_config(*ROUNDS)
     run = stop_after(start(config, tmp_path, workers=1, chunk=2), 4)
     assert results(resume(run, workers=2, chunk=1)) == results(sweep(config, runs_dir=tmp_path, workers=1))
+
+
+def test_all_figures_are_known():
+    """A figure that is not would stay beside other numbers than it shows, where no round finishes."""
+    sources = [Path(module.__file__).read_text() for module in (drawing, contrast_results)]
+    drawn = {name for source in sources for name in re.findall(r'/ "(\w+)\.png"', source)}
+    assert drawn == set(FIGURES)
 
 
 def test_seconds_go_on(small_config, tmp_path):
