@@ -20,8 +20,8 @@ from .samples import Samples
 
 # The state itself, its arrays' bytes, and the file's content.
 CHECKPOINT_COPIES = 3
-# How much more memory is taken than there is in tensors that come and go, for tensors so small that the
-# C library may keep their memory (glibc's threshold for mmap grows up to this), and for larger ones. Measured.
+# How much more memory is taken than there is in tensors that come and go: for tensors so small that the C library may
+# keep their memory (glibc's threshold for mmap grows up to this), and for larger ones. See benchmarks/estimates.py.
 HEAP_BLOCK, GAPS, LARGE_GAPS = 2**25, 1.75, 1.2
 # The most rounds that are judged together in the end.
 STACK_SIZE = 50
@@ -36,9 +36,9 @@ class Memory:
 
     Attributes:
         vectors: parameters, gradients and the optimizer's state.
-        activations: what the layers keep and pass on in training or evaluation, or what comes and goes when they only
-            keep it; whichever is more.
-        samples: inputs and targets, their order in an epoch, and what is gathered and put out at once.
+        activations: a block of samples with its noise and outputs, and what the layers keep and pass on in training or
+            evaluation, or what comes and goes when they only keep it; whichever is more.
+        samples: inputs and targets, and their order in an epoch.
         checkpoint: what is not there in training: copies of all that it changes, while they become the content of a
             file; or samples while they are drawn, or trained rounds while they are judged. Never on a GPU.
     """
@@ -183,7 +183,7 @@ class Footprint:
         # A compiled step works on a copy of one round.
         return Memory(
             vectors=(rounds + self._is_compiled) * vector_bytes(self._task),
-            activations=self._of_activations(rounds),
+            activations=self._of_block(rounds) + self._of_activations(rounds),
             samples=self._of_samples(rounds),
             checkpoint=max(self._of_state(rounds), self._of_end(rounds), self._drawing(rounds)),
         )
@@ -202,18 +202,21 @@ class Footprint:
         most = 2 * training + judging if self._is_on_gpu else max(training, judging)
         return _with_gaps(rounds * max(most, most / 2 + max(noise, measuring)), largest)
 
-    def _of_samples(self, rounds: int) -> int:
-        task, size, index, block = self._task, self._task.dtype.itemsize, torch.int64.itemsize, _block(self._task)
+    def _of_block(self, rounds: int) -> int:
+        """Return what is gathered at once, with its noise and outputs."""
+        task, size, block = self._task, self._task.dtype.itemsize, _block(self._task)
         inputs, outputs = task.network.widths[0], task.network.widths[-1]
-        # On a GPU, the order as it came, its places among the samples, and where a captured step finds them.
-        order = (3 if self._is_on_gpu else 1) * task.sizes["train"] * index
-        of_sample = sum(_noises(task)) * size + task.dataset.is_shared * index  # its place
+        of_sample = sum(_noises(task)) * size + task.dataset.is_shared * torch.int64.itemsize  # its place
         if not self._is_compiled:
             # A block is gathered while the last one is there.
             blocks = 2 if block < task.sizes["train"] else 1
             of_sample += (blocks * (inputs + outputs) + outputs) * size
-        gathered = _with_gaps(rounds * block * of_sample, rounds * block * max(inputs, outputs, *_noises(task)) * size)
-        return self._drawn(rounds) + rounds * order + gathered
+        return _with_gaps(rounds * block * of_sample, rounds * block * max(inputs, outputs, *_noises(task)) * size)
+
+    def _of_samples(self, rounds: int) -> int:
+        # On a GPU, the order as it came, its places among the samples, and where a captured step finds them.
+        orders = 3 if self._is_on_gpu else 1
+        return self._drawn(rounds) + orders * rounds * self._task.sizes["train"] * torch.int64.itemsize
 
     def _drawn(self, rounds: int) -> int:
         """Return what the samples take, as the network takes them."""

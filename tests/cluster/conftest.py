@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.cases import CASE
 from tests.cluster.certificates import Authority
 from tests.cluster.daemons import Daemons
 from tests.cluster.hosts import FarHost, Host, Network, make_network
 from tests.faults.processes import Processes
+from tests.faults.training import IN_THIS_PROCESS, Training
 
 
 @pytest.fixture
@@ -55,3 +57,11 @@ def cluster(network: Network, desk: FarHost, authority: Authority) -> Daemons:
     for name in ("left", "right"):
         daemons.add_worker(network.add(name))
     return daemons
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The run folder of the case in which something happens meanwhile, where nothing does."""
+    processes = Processes(tmp_path_factory.mktemp("undisturbed"), tmp_path_factory.mktemp("printed"))
+    yield Training(processes, CASE, "runs").finish(*IN_THIS_PROCESS)
+    processes.kill_all()

@@ -9,6 +9,8 @@ from tests.faults.processes import Process
 
 # How long a scheduler waits for a worker that does not answer: Dask takes no less than 11 s.
 IMPATIENT = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "11s"}
+# Where Dask's web pages are: there is no way to have none.
+HIDDEN = "127.0.0.1:0"
 
 
 class Worker:
@@ -40,9 +42,9 @@ class Daemons:
         self.host, self._authority = host, authority
         self._options: dict[Host, tuple[str, ...]] = {}
         self.workers: list[Worker] = []
-        protocol = "tls" if authority else "tcp"
+        address = f"{'tls' if authority else 'tcp'}://{host.address}"
         self.scheduler = host.start(
-            *("dask", "scheduler", "--host", f"{protocol}://{host.address}", "--port", "0", "--no-dashboard"),
+            *("dask", "scheduler", "--host", address, "--port", "0", "--dashboard-address", HIDDEN),
             *self.certificates(host),
             **IMPATIENT,
         )
@@ -64,7 +66,7 @@ class Daemons:
     def add_worker(self, host: Host, *options: str | Path, **variables: str) -> Worker:
         """Start a worker, and wait until the scheduler knows it."""
         program = host.start(
-            *("dask", "worker", self.address, "--nthreads", "1", "--no-dashboard", "--memory-limit", "0"),
+            *("dask", "worker", self.address, "--nthreads", "1", "--memory-limit", "0", "--dashboard-address", HIDDEN),
             *("--local-directory", host.home, *self.certificates(host), *options),
             **variables,
         )

@@ -1,4 +1,4 @@
-"""Loaded into a worker by Dask (`--preload`): it has another version of what the variable DIFFERING names, or lacks it."""
+"""Loaded into a worker by Dask (`--preload`): it has another version of what DIFFERING names, or lacks it."""
 
 import os
 import platform

@@ -49,8 +49,7 @@ class Host:
         home = folder / "home"
         home.mkdir(parents=True)
         (folder / "printed").mkdir()
-        self.home, self.processes = home, Processes(home, folder / "printed")
-        self._programs: list[Process] = []
+        self.home, self.processes = home, _Programs(home, folder / "printed")
 
     @property
     def minidl(self) -> dict[str, Any]:
@@ -59,8 +58,7 @@ class Host:
 
     def start(self, program: str, *arguments: str | Path, **variables: str) -> Process:
         """Start a program there, with more variables of the environment."""
-        self._programs.append(self.processes.start(*arguments, **self._started((program,), variables)))
-        return self._programs[-1]
+        return self.processes.start(*arguments, **self._started((program,), variables))
 
     def run(self, program: str, *arguments: str | Path) -> str:
         """Start a program there, wait for its end, and return what it prints."""
@@ -71,14 +69,21 @@ class Host:
     def stop(self) -> None:
         """Kill all that was started there."""
         self.processes.kill_all()
-        for program in self._programs:
-            program.wait()
 
     def _started(self, program: Sequence[str], variables: dict[str, str] | None = None) -> dict[str, Any]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("DASK_", "XDG_"))}
         path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
         own = {"PATH": path, "HOME": str(self.home)}
         return {"program": (*self._enter, *program), "env": environment | own | (variables or {})}
+
+
+class _Programs(Processes):
+    """Programs that are gone once they are killed."""
+
+    def kill_all(self) -> None:
+        super().kill_all()
+        for program in self._started:
+            program.wait()
 
 
 class FarHost(Host):

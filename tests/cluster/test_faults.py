@@ -9,18 +9,14 @@ from pathlib import Path
 import pytest
 
 from minidl_cli.runs.folder import Run
+from tests.cluster.cases import CASE, SOON
 from tests.cluster.daemons import Daemons
-from tests.faults.cases import CASES
 from tests.faults.comparing import assert_same_results, rows
-from tests.faults.processes import Processes, wait_until
+from tests.faults.processes import wait_until
 from tests.faults.training import IN_THIS_PROCESS, Training
 
 pytestmark = pytest.mark.long
 
-# Long enough that something can happen in the middle of it.
-CASE = CASES["dropout"].but("training.epochs=30000", "training.log_every=10")
-# In seconds; it should take two, but a busy machine may take longer.
-SOON = 5.0
 DYING = Path(__file__).parent / "dying.py"
 
 
@@ -53,15 +49,6 @@ class Sweep:
         assert self.process.wait() == 0, self.process.err
         assert "Traceback" not in self.process.err
         assert_same_results(self.run, undisturbed)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """What comes out where nothing happens."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    processes = Processes(folder, tmp_path_factory.mktemp("printed"))
-    yield Training(processes, CASE, "runs").finish(*IN_THIS_PROCESS)
-    processes.kill_all()
 
 
 def test_worker_that_is_killed(cluster, desk, undisturbed):

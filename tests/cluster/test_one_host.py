@@ -5,18 +5,13 @@ import signal
 
 import pytest
 
-from tests.cluster.test_faults import CASE, SOON
+from tests.cluster.cases import CASE, SOON
 from tests.faults.comparing import assert_same_results
 from tests.faults.training import IN_THIS_PROCESS, Training
 
 pytestmark = pytest.mark.long
 
 ENGINE = ("--engine", "dask", "--workers", "2", "--chunk", "1")
-
-
-@pytest.fixture
-def undisturbed(processes):
-    return Training(processes, CASE, "undisturbed").finish(*IN_THIS_PROCESS)
 
 
 @pytest.fixture
@@ -38,21 +33,31 @@ def test_workers_that_are_killed(begun, undisturbed):
     assert_same_results(training.run, undisturbed)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_of_a_terminal(begun, undisturbed, here, number):
-    """It goes to the workers, too."""
+def test_ctrl_c(begun, undisturbed, here):
+    """It goes to all processes of the terminal, but the first one decides when the workers end."""
     training, process = begun
-    process.signal_group(number)
+    process.signal_group(signal.SIGINT)
+    assert_stopped(process, signal.SIGINT)
+    assert_same_results(training.finish(*IN_THIS_PROCESS, **here.minidl), undisturbed)
+
+
+def test_termination(begun):
+    _, process = begun
+    process.signal(signal.SIGTERM)
+    assert_stopped(process, signal.SIGTERM)
+
+
+def assert_stopped(process, number):
     assert process.wait(SOON) == 128 + number
     process.wait_until_all_are_gone(SOON)
     assert process.err.splitlines()[-1] == f"stopped by {number.name}"
     assert "Traceback" not in process.err
-    assert_same_results(training.finish(*IN_THIS_PROCESS, **here.minidl), undisturbed)
 
 
 def test_process_that_is_killed(begun, undisturbed, here):
     """Its workers end by themselves."""
     training, process = begun
     process.signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
     process.wait_until_all_are_gone()
     assert_same_results(training.finish(*ENGINE, **here.minidl), undisturbed)

@@ -7,6 +7,7 @@ import pytest
 from tests.cluster.certificates import EXPIRED, Authority
 from tests.cluster.daemons import Daemons
 from tests.cluster.hosts import Host
+from tests.conftest import SMALL
 
 OTHER_MACHINE = "tls://10.1.2.3:8786"
 
@@ -126,7 +127,7 @@ def test_without_tls_to_another_host(network):
     cluster = Daemons(network.add("head"), authority=None)
     cluster.add_worker(network.add("left"))
     config = desk.home / "small.yaml"
-    config.write_text("{model: [linear: 2], data: {disc: {train: 20, test: 10}}, training: {epochs: 2}}")
+    config.write_text(SMALL)
     refused = desk.start("minidl", "sweep", config, *cluster.options(desk))
     assert refused.wait() == 2
     assert "without TLS" in refused.err

@@ -11,14 +11,12 @@ import pytest
 from distributed import Client, LocalCluster
 
 from minidl_cli import resume, sweep
-from minidl_cli.data.dataset import Dataset
 from minidl_cli.errors import InputError, MinidlWarning, TrainingError
 from minidl_cli.interrupts import Interrupted
 from minidl_cli.sweeps.cluster import cluster, connection, legs, relay
 from minidl_cli.sweeps.cluster.cluster import Cluster
 from minidl_cli.sweeps.cluster.connection import check_workers
 from minidl_cli.sweeps.cluster.legs import Facts
-from minidl_cli.sweeps.engine import TRIES
 from minidl_cli.sweeps.sweep import start
 from minidl_cli.training.trainer import Trainer
 from tests.sweeps.contents import results
@@ -172,7 +170,7 @@ def fail_within(monkeypatch, seed, error, times=10**6):
 def test_a_chunk_that_lacks_memory_is_tried_again(small_config, tmp_path, engine, monkeypatch):
     config = small_config(*SLOW)
     expected = results(sweep(config, runs_dir=tmp_path, workers=1))
-    fail_within(monkeypatch, 2, MemoryError(), times=TRIES - 1)
+    fail_within(monkeypatch, 2, MemoryError(), times=1)
     assert results(sweep(config, runs_dir=tmp_path, chunk=1, engine=engine())) == expected
 
 
@@ -181,7 +179,9 @@ def test_a_chunk_that_always_lacks_memory_fails_alone(small_config, tmp_path, en
     run = sweep(small_config(*SLOW), runs_dir=tmp_path, chunk=2, engine=engine())
     rounds = run.summary()["rounds"]
     assert rounds["failed_seeds"] == [2, 3]
-    assert rounds["failures"] == [{"seeds": [2, 3], "reason": "their worker ran out of memory, 3 times"}]
+    assert rounds["failures"] == [
+        {"seeds": [2, 3], "reason": "their worker ran out of memory, with nothing else at work"}
+    ]
     assert [status for _, status in run.rounds()] == ["finished", "finished", "failed", "failed", "finished"]
 
 
@@ -191,14 +191,51 @@ def test_other_errors_end_the_sweep(small_config, tmp_path, engine, monkeypatch)
         sweep(small_config(*SLOW), runs_dir=tmp_path, chunk=2, engine=engine())
 
 
-def test_data_that_are_lost_are_sent_again(small_config, tmp_path, engine, monkeypatch):
-    config = small_config(*SLOW)
+def test_suspects_are_tried_alone(small_config, tmp_path, engine, monkeypatch):
+    """Those that are innocent go on then, and whatever fails alone is guilty."""
+    config = small_config(*SLOW, "training.epochs=4")
     expected = results(sweep(config, runs_dir=tmp_path, workers=1))
-    sent, parcel = [], Dataset.parcel
-    monkeypatch.setattr(Dataset, "parcel", lambda dataset: (sent.append(dataset), parcel(dataset))[1])
-    fail_within(monkeypatch, 2, CancelledError(), times=TRIES - 1)
+    most, settle = [], relay.Relay._settle
+
+    def watch(self, course, leg):
+        most.append((course.chunk[0], course.is_suspect, len(self._at_work)))
+        return settle(self, course, leg)
+
+    monkeypatch.setattr(relay.Relay, "_settle", watch)
+    train, left = Trainer._train, {0: 1, 2: 1, 4: 2}
+
+    def failing(trainer, lr):
+        if trainer.epoch == 2 and left.get(trainer.stack[0]):
+            left[trainer.stack[0]] -= 1
+            raise CancelledError
+        return train(trainer, lr)
+
+    monkeypatch.setattr(Trainer, "_train", failing)
+    monkeypatch.setattr(legs, "_fit_to_be_sent", lambda error: error)
+    run = sweep(config, runs_dir=tmp_path, chunk=2, engine=engine())
+    assert [others for _, is_suspect, others in most if is_suspect] == [0, 0, 0]
+    assert {chunk for chunk, is_suspect, _ in most if is_suspect} == {0, 2, 4}
+    (failure,) = run.summary()["rounds"]["failures"]
+    assert failure == {"seeds": [4], "reason": "their worker was lost, with nothing else at work"}
+    monkeypatch.setattr(Trainer, "_train", train)
+    assert results(resume(run, engine=engine())) == expected
+
+
+def test_a_worker_that_comes_later_gets_the_data(small_config, tmp_path, engine, monkeypatch):
+    config = small_config(*ROUNDS)
+    expected = results(sweep(config, runs_dir=tmp_path, workers=1))
+    monkeypatch.setattr(relay, "hand_out", lambda sweep, parcel: None)
+    handed = []
+
+    def hand_out_later(self, *workers):
+        handed.append(workers)
+        if workers:
+            legs.hand_out(self._name, self._dataset.parcel())
+
+    monkeypatch.setattr(relay.Relay, "_hand_out_data", hand_out_later)
     assert results(sweep(config, runs_dir=tmp_path, chunk=5, engine=engine())) == expected
-    assert len(sent) == TRIES
+    assert len(handed) == 2
+    assert handed[1][0].startswith("inproc://")
 
 
 def test_a_scheduler_that_is_lost_ends_the_sweep(small_config, tmp_path, monkeypatch):

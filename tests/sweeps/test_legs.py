@@ -3,16 +3,16 @@
 import pickle
 from threading import Thread
 from time import sleep
+from types import SimpleNamespace
 
 import pytest
 
-from minidl_cli.interrupts import Interrupted
+from minidl_cli.errors import TrainingError
 from minidl_cli.sweeps.chunks import train_chunk
 from minidl_cli.sweeps.cluster import legs
-from minidl_cli.sweeps.cluster.legs import Facts, Leg, stop, train_leg
+from minidl_cli.sweeps.cluster.legs import Facts, Leg, hand_out, stop, train_leg
 from minidl_cli.sweeps.timetable import Timetable
 from minidl_cli.training.build import make_dataset
-from minidl_cli.training.checkpoint import Checkpoint
 from minidl_cli.training.round import Round
 from minidl_cli.training.trainer import EpochRecord, Trainer
 from tests.training.rounds import STOPPING
@@ -26,9 +26,9 @@ def sweep(monkeypatch, request):
 
 
 def leg(config, saved=None, seconds=0.0, sweep="another"):
-    chunk = tuple(config.seeds)
     saved = saved.encode() if saved else None
-    return train_leg(config, chunk, make_dataset(config).parcel(), saved, "cpu", seconds, sweep)
+    hand_out(sweep, make_dataset(config).parcel())
+    return train_leg(config, tuple(config.seeds), saved, "cpu", seconds, sweep)
 
 
 def all_legs(config, seconds=0.0):
@@ -137,16 +137,34 @@ def test_one_leg_at_a_time(small_config, monkeypatch):
     assert set(most) == {1}
 
 
-def test_errors_are_those_of_the_training(small_config, monkeypatch):
-    monkeypatch.setattr(Trainer, "_train", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        leg(small_config("training.compiled=never"))
-    assert issubclass(legs._Stopped, Interrupted)
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (TrainingError(["a wheel", "came off"]), TrainingError(["a wheel", "came off"])),
+        (MemoryError("no more"), MemoryError("no more")),
+        (RuntimeError("can't allocate memory: 9 bytes"), MemoryError("can't allocate memory: 9 bytes")),
+        (RecursionError("too deep"), RuntimeError("RecursionError: too deep\nOn a worker:\nTraceback")),
+        (OSError(lambda: "what cannot be pickled"), RuntimeError("OSError: <function")),
+    ],
+    ids=str,
+)
+def test_errors_come_as_results(small_config, monkeypatch, raised, told):
+    def fail(trainer, lr):
+        raise raised
+
+    monkeypatch.setattr(Trainer, "_train", fail)
+    error = pickle.loads(pickle.dumps(leg(small_config("training.compiled=never")))).error
+    assert type(error) is type(told)
+    assert str(error).startswith(str(told))
 
 
-def test_a_leg_without_an_epoch_has_no_checkpoint():
-    assert Leg().checkpoint is None
-    assert not isinstance(Leg().checkpoint, Checkpoint)
+def test_without_data(small_config, monkeypatch, sweep):
+    monkeypatch.setattr(legs, "get_worker", lambda: SimpleNamespace(address="tls://here:1"))
+    assert train_leg(small_config(), (0,), None, "cpu", 60, sweep) == Leg(without_data="tls://here:1")
+    assert leg(small_config(), seconds=60, sweep=sweep).rounds
+    assert train_leg(small_config(), (0,), None, "cpu", 60, sweep).rounds
+    stop(sweep)
+    assert sweep not in legs._datasets
 
 
 def test_facts():

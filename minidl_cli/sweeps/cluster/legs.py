@@ -4,19 +4,20 @@ import ctypes
 import platform
 import signal
 from asyncio import to_thread
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock, Timer, get_ident
 from time import monotonic
+from traceback import format_exc
 from typing import ClassVar
 
 import torch
+from distributed import get_worker
 
 from ... import __version__
 from ...compiled.library import find_compiler
 from ...config.schema import Config
-from ...data.dataset import Dataset
-from ...errors import CompilationError
+from ...data.dataset import Dataset, Parcel
+from ...errors import CompilationError, MinidlError, is_lack_of_memory
 from ...interrupts import GRACE_SECONDS, Interrupted
 from ...nn.product import stacking_is_exact
 from ...runs.environment import physical_memory
@@ -38,12 +39,16 @@ class Leg:
         records: the records of the epochs.
         checkpoint: the state of the stack after them; None if it was stopped before the first one.
         rounds: all rounds of the chunk if it has come to its end; none otherwise.
+        error: what ended it. (Of errors that tasks raise, Dask does not tell all: of some, nobody ever hears.)
+        without_data: the address of a worker that has yet to get the sweep's data.
         seconds: how long it took.
     """
 
     records: list[EpochRecord] = field(default_factory=list)
     checkpoint: Checkpoint | None = None
     rounds: list[Round] = field(default_factory=list)
+    error: Exception | None = None
+    without_data: str | None = None
     seconds: float = 0.0
 
 
@@ -104,7 +109,6 @@ async def facts() -> Facts:
 def train_leg(
     config: Config,
     chunk: Chunk,
-    make_dataset: Callable[[], Dataset],
     saved: bytes | None,
     device: str,
     seconds: float,
@@ -115,24 +119,21 @@ def train_leg(
     Args:
         config: what to train.
         chunk: the seeds.
-        make_dataset: returns the config's dataset.
         saved: the checkpoint to go on from, encoded; None to start.
         device: where to compute.
         seconds: after how long to stop, at the end of an epoch.
-        sweep: whose leg it is, as `stop` takes it.
-
-    Raises:
-        InputError: the config asks for a device or a compiled step that is not here.
-        GraphError: a layer failed.
+        sweep: whose leg it is, as `hand_out` and `stop` take it.
     """
     began, leg = monotonic(), Leg()
     with _AtWork(sweep):
         if sweep in _AtWork.stopped:
             return leg
+        if sweep not in _datasets:
+            return Leg(without_data=get_worker().address)
         deadline = _Deadline(sweep, seconds)
-        checkpoint = Checkpoint.decode(saved) if saved else None
         try:
-            for event in train_chunk(config, chunk, make_dataset(), deadline, checkpoint, device):
+            checkpoint = Checkpoint.decode(saved) if saved else None
+            for event in train_chunk(config, chunk, _datasets[sweep], deadline, checkpoint, device):
                 match event:
                     case EpochRecord():
                         leg.records.append(event)
@@ -144,12 +145,33 @@ def train_leg(
                         leg.rounds.append(event)
         except Interrupted:
             pass  # what there was before has been kept
+        except Exception as error:
+            leg.error = _fit_to_be_sent(error)
     leg.seconds = monotonic() - began
     return leg
 
 
+def _fit_to_be_sent(error: Exception) -> Exception:
+    """Return an error, or if nobody expects it, one that tells it: not everything that it may hold can be sent."""
+    if is_lack_of_memory(error):
+        return MemoryError(str(error))
+    if isinstance(error, MinidlError):
+        return error
+    return RuntimeError(f"{type(error).__name__}: {error}\nOn a worker:\n{format_exc()}")
+
+
+# Of each sweep that is being trained: Dask would lose data that it looks after with the only worker that has them.
+_datasets: dict[str, Dataset] = {}
+
+
+def hand_out(sweep: str, parcel: Parcel) -> None:
+    """Give this process the dataset of a sweep."""
+    _datasets[sweep] = parcel()
+
+
 def stop(sweep: str) -> None:
-    """Ask this process to stop what it trains of a sweep: at the end of the epoch, or soon if that takes long."""
+    """Have this process forget a sweep, and stop a leg of it at the end of the epoch, or soon if that takes long."""
+    _datasets.pop(sweep, None)
     _AtWork.stopped.add(sweep)
     timer = Timer(GRACE_SECONDS, _AtWork.interrupt, [sweep])
     timer.daemon = True

@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Thread
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from ...config.schema import Config
 from ...data.dataset import Dataset
-from ...errors import MinidlWarning, TrainingError, is_lack_of_memory
+from ...errors import MinidlWarning, TrainingError
 from ...interrupts import GRACE_SECONDS, Interrupted
 from ...training.checkpoint import Checkpoint
 from ..chunks import Event
-from ..engine import POLL_SECONDS, STOP_SECONDS, TRIES, Failure, Saved
+from ..engine import POLL_SECONDS, STOP_SECONDS, Failure, Saved
 from ..plan import Chunk, Plan
 from ..timetable import COSTS_BETWEEN, Timetable
-from .legs import Leg, stop, train_leg
+from .legs import Leg, hand_out, stop, train_leg
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -43,7 +43,7 @@ class _Course:
         is_kept: whether the checkpoint was handed on.
         timetable: when to hand on another.
         submitted: when its last leg was submitted.
-        deaths: how often its worker was lost, or lacked memory.
+        is_suspect: whether its last leg may have killed workers, and nobody knows: others were at work, too.
     """
 
     chunk: Chunk
@@ -52,7 +52,7 @@ class _Course:
     is_kept: bool = True
     timetable: Timetable = field(default_factory=Timetable)
     submitted: float = 0.0
-    deaths: int = 0
+    is_suspect: bool = False
 
     def goes_on_from(self, checkpoint: Checkpoint | None) -> None:
         """Note what a leg has come to, if it has come that far."""
@@ -61,7 +61,10 @@ class _Course:
 
 
 class Relay:
-    """The legs of all chunks of a sweep. No worker has more than one at a time: what kills a worker tells who did it.
+    """The legs of all chunks of a sweep: no more at a time than there are workers.
+
+    A leg whose workers die is suspect, but may be innocent, as Dask blames all tasks of a worker. So it is tried again
+    with nothing else at work.
 
     Args:
         client: the connection to the scheduler.
@@ -75,10 +78,10 @@ class Relay:
         self._client, self._config, self._plan, self._dataset, self._saved = client, config, plan, dataset, saved
         self._name = f"minidl-{uuid4().hex}"
         self._waiting: deque[_Course | Chunk] = deque(plan.chunks)
+        self._suspects: deque[_Course] = deque()
         self._at_work: dict[Future[Leg], _Course] = {}
-        self._data: Future[Any] | None = None
         self._done: SimpleQueue[Future[Leg] | None] = SimpleQueue()
-        self._arrived: SimpleQueue[tuple[Future[Leg], Leg | BaseException]] = SimpleQueue()
+        self._arrived: SimpleQueue[tuple[Future[Leg], Leg]] = SimpleQueue()
         self._loss = f"the connection to {client.scheduler_info()['address']} is lost; what was finished is kept"
         self._legs, self._last_news, self._has_warned = 0, monotonic(), False
 
@@ -86,7 +89,8 @@ class Relay:
         """Train all rounds, as `Engine.train` does."""
         Thread(target=self._fetch, daemon=True).start()
         try:
-            while self._waiting or self._at_work:
+            self._hand_out_data()
+            while self._waiting or self._suspects or self._at_work:
                 self._submit_waiting()
                 if news := self._news(POLL_SECONDS):
                     yield from self._settle(*news)
@@ -94,6 +98,7 @@ class Relay:
                 self._check_connection()
                 if monotonic() > self._last_news + SILENCE_SECONDS:
                     self._has_workers()
+            self._stop_workers()
         except BaseException as error:
             self._stop_workers()
             if not isinstance(error, GeneratorExit):
@@ -102,24 +107,34 @@ class Relay:
         finally:
             self._done.put(None)
 
+    def _hand_out_data(self, *workers: str) -> None:
+        """Give some workers the data, or all that there are."""
+        with self._asking():
+            self._client.run(
+                hand_out, self._name, self._dataset.parcel(), workers=list(workers) or None, on_error="ignore"
+            )
+
     def _submit_waiting(self) -> None:
-        """Submit a leg for each worker that has none."""
-        while self._waiting and len(self._at_work) < self._plan.workers and self._has_workers():
+        """Submit a leg for each worker that has none; a suspect's only alone."""
+        if self._suspects:
+            if not self._at_work and self._has_workers():
+                self._submit(self._suspects.popleft())
+            return
+        while self._waiting and self._has_room() and self._has_workers():
             course = self._waiting.popleft()
             self._submit(course if isinstance(course, _Course) else _Course(course, self._saved(course), SHORTEST_LEG))
 
+    def _has_room(self) -> bool:
+        is_trial = any(course.is_suspect for course in self._at_work.values())
+        return not is_trial and len(self._at_work) < self._plan.workers
+
     def _submit(self, course: _Course) -> None:
-        if self._data is None:
-            with self._asking():
-                # To all workers, as each would ask for it.
-                self._data = self._client.scatter(self._dataset.parcel(), broadcast=True, hash=False)
         self._legs += 1
         course.submitted = monotonic()
         future = self._client.submit(
             train_leg,
             self._config,
             course.chunk,
-            self._data,
             course.checkpoint.encode() if course.checkpoint else None,
             self._plan.device,
             course.leg_seconds,
@@ -134,35 +149,40 @@ class Relay:
         while (future := self._done.get()) is not None:
             try:
                 self._arrived.put((future, future.result()))
-            except BaseException as error:
-                self._arrived.put((future, error))
+            except Exception as error:
+                self._arrived.put((future, Leg(error=error)))
 
-    def _news(self, seconds: float) -> tuple[_Course, Leg | BaseException] | None:
+    def _news(self, seconds: float) -> tuple[_Course, Leg] | None:
         """Return what came of a leg; None if nothing comes for so many seconds."""
         try:
-            future, outcome = self._arrived.get(timeout=seconds)
+            future, leg = self._arrived.get(timeout=seconds)
         except Empty:
             return None
         self._last_news, self._has_warned = monotonic(), False
-        return self._at_work.pop(future), outcome
+        return self._at_work.pop(future), leg
 
-    def _settle(self, course: _Course, outcome: Leg | BaseException) -> Iterator[Event | Failure]:
+    def _settle(self, course: _Course, leg: Leg) -> Iterator[Event | Failure]:
         """Yield what came of a leg, and see to the next."""
-        if isinstance(outcome, BaseException):
-            yield from self._settle_failure(course, outcome)
+        if leg.error:
+            yield from self._settle_failure(course, leg.error)
             return
-        course.goes_on_from(outcome.checkpoint)
+        if leg.without_data:
+            self._hand_out_data(leg.without_data)
+            (self._suspects if course.is_suspect else self._waiting).appendleft(course)
+            return
+        course.goes_on_from(leg.checkpoint)
+        course.is_suspect = False
         every = self._config.training.checkpoint_every
-        if not outcome.rounds:
+        if not leg.rounds:
             # So that all that is no training takes about 1% of the time.
-            overhead = monotonic() - course.submitted - outcome.seconds
+            overhead = monotonic() - course.submitted - leg.seconds
             course.leg_seconds = max(min(COSTS_BETWEEN * overhead, every), SHORTEST_LEG)
             self._waiting.appendleft(course)
             self._submit_waiting()  # before anything is done with the records: the worker waits
-        yield from outcome.records
-        if outcome.rounds or course.timetable.is_due(every):
+        yield from leg.records
+        if leg.rounds or course.timetable.is_due(every):
             yield from self._keep(course)
-        yield from outcome.rounds
+        yield from leg.rounds
 
     def _keep(self, course: _Course) -> Iterator[Event]:
         """Hand on the checkpoint that there is, unless that was done."""
@@ -171,26 +191,34 @@ class Relay:
             yield course.checkpoint
             course.timetable.took(monotonic() - began)
 
-    def _settle_failure(self, course: _Course, error: BaseException) -> Iterator[Failure]:
+    def _settle_failure(self, course: _Course, error: Exception) -> Iterator[Failure]:
+        """Try a chunk alone if its leg may have killed workers; it did if nothing was beside it."""
+        reason = self._reason(error)
+        if course.is_suspect:
+            yield Failure(course.chunk, f"{reason}, with nothing else at work")
+        else:
+            course.is_suspect, course.leg_seconds = True, SHORTEST_LEG
+            self._suspects.append(course)
+
+    def _reason(self, error: Exception) -> str:
+        """Return why a leg that may have killed workers has failed.
+
+        Raises:
+            TrainingError: the connection to the scheduler was lost.
+            Exception: it is another error.
+        """
         from distributed import KilledWorker
 
         if isinstance(error, KilledWorker):
             # Dask has tried it on others before, as often as its scheduler was told.
             _, last_worker, retries = error.args
-            yield Failure(course.chunk, f"their worker died, {retries + 1} times (at last {last_worker.address})")
-            return
+            return f"their worker died, {retries + 1} times (at last {last_worker.address})"
+        if isinstance(error, MemoryError):
+            return "their worker ran out of memory"
         if isinstance(error, CancelledError):
             self._check_connection()
-            self._data, reason = None, "was lost"  # with the data
-        elif is_lack_of_memory(error):
-            reason = "ran out of memory"
-        else:
-            raise error
-        course.deaths += 1
-        if course.deaths < TRIES:
-            self._waiting.appendleft(course)
-        else:
-            yield Failure(course.chunk, f"their worker {reason}, {TRIES} times")
+            return "their worker was lost"
+        raise error
 
     def _has_workers(self) -> bool:
         """Tell whether the cluster has a worker, with a warning if it has had none for long."""
@@ -213,16 +241,16 @@ class Relay:
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
-        """Take what goes wrong in the context for a lost connection. What does not answer can be interrupted."""
+        """Leave the context if something goes wrong: what is lost will be noticed. Silence can be interrupted."""
         try:
             with Interrupted.long_work():
                 yield
-        except (OSError, ValueError) as error:
-            raise TrainingError(self._loss) from error
+        except (OSError, ValueError):
+            self._check_connection()
 
     def _stop_workers(self) -> None:
         """Ask the workers to stop, without waiting for that: who cannot be reached will come to the end of its leg."""
-        if self._at_work and self._client.status == "running":
+        if self._client.status == "running":
             # Where the link is cut, the scheduler does not even answer.
             asking = Thread(
                 target=self._client.run, args=(stop, self._name), kwargs={"on_error": "ignore"}, daemon=True
@@ -233,13 +261,12 @@ class Relay:
     def _last_events(self) -> Iterator[Event]:
         """Yield what workers have to say before they stop, and the checkpoints that were not handed on before."""
         deadline = monotonic() + STOP_SECONDS
-        unkept = [course for course in self._waiting if isinstance(course, _Course)]
+        unkept = [course for course in (*self._suspects, *self._waiting) if isinstance(course, _Course)]
         while self._at_work and (left := deadline - monotonic()) > 0:
             if news := self._news(left):
-                course, outcome = news
+                course, leg = news
                 unkept.append(course)
-                if isinstance(outcome, Leg):
-                    course.goes_on_from(outcome.checkpoint)
-                    yield from outcome.records
+                course.goes_on_from(leg.checkpoint)
+                yield from leg.records
         for course in [*unkept, *self._at_work.values()]:
             yield from self._keep(course)
