@@ -16,7 +16,7 @@ from minidl_cli.interrupts import Interrupted
 from minidl_cli.sweeps.cluster import cluster, connection, legs, relay
 from minidl_cli.sweeps.cluster.cluster import Cluster
 from minidl_cli.sweeps.cluster.connection import check_workers
-from minidl_cli.sweeps.cluster.legs import Facts
+from minidl_cli.sweeps.cluster.legs import Facts, Leg
 from minidl_cli.sweeps.sweep import start
 from minidl_cli.training.trainer import Trainer
 from tests.sweeps.contents import results
@@ -236,6 +236,20 @@ def test_a_worker_that_comes_later_gets_the_data(small_config, tmp_path, engine,
     assert results(sweep(config, runs_dir=tmp_path, chunk=5, engine=engine())) == expected
     assert len(handed) == 2
     assert handed[1][0].startswith("inproc://")
+
+
+def test_a_chunk_whose_workers_are_new_again_and_again_fails(small_config, tmp_path, engine, monkeypatch):
+    """It kills them: those that come in their place have no data."""
+    train = relay.train_leg
+
+    def train_leg(config, chunk, *others):
+        return Leg(without_data="inproc://gone") if chunk[0] == 2 else train(config, chunk, *others)
+
+    monkeypatch.setattr(relay, "train_leg", train_leg)
+    run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, chunk=2, engine=engine())
+    (failure,) = run.summary()["rounds"]["failures"]
+    assert failure == {"seeds": [2, 3], "reason": "their worker died, 3 times, with nothing else at work"}
+    assert run.summary()["rounds"]["finished"] == 3
 
 
 def test_a_scheduler_that_is_lost_ends_the_sweep(small_config, tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ from ...errors import MinidlWarning, TrainingError
 from ...interrupts import GRACE_SECONDS, Interrupted
 from ...training.checkpoint import Checkpoint
 from ..chunks import Event
-from ..engine import POLL_SECONDS, STOP_SECONDS, Failure, Saved
+from ..engine import POLL_SECONDS, STOP_SECONDS, TRIES, Failure, Saved
 from ..plan import Chunk, Plan
 from ..timetable import COSTS_BETWEEN, Timetable
 from .legs import Leg, hand_out, stop, train_leg
@@ -44,6 +44,7 @@ class _Course:
         timetable: when to hand on another.
         submitted: when its last leg was submitted.
         is_suspect: whether its last leg may have killed workers, and nobody knows: others were at work, too.
+        new_workers: on how many workers in a row it came that had no data yet.
     """
 
     chunk: Chunk
@@ -53,6 +54,7 @@ class _Course:
     timetable: Timetable = field(default_factory=Timetable)
     submitted: float = 0.0
     is_suspect: bool = False
+    new_workers: int = 0
 
     def goes_on_from(self, checkpoint: Checkpoint | None) -> None:
         """Note what a leg has come to, if it has come that far."""
@@ -164,14 +166,13 @@ class Relay:
     def _settle(self, course: _Course, leg: Leg) -> Iterator[Event | Failure]:
         """Yield what came of a leg, and see to the next."""
         if leg.error:
-            yield from self._settle_failure(course, leg.error)
+            yield from self._suspect(course, self._reason(leg.error))
             return
         if leg.without_data:
-            self._hand_out_data(leg.without_data)
-            (self._suspects if course.is_suspect else self._waiting).appendleft(course)
+            yield from self._meet_new_worker(course, leg.without_data)
             return
         course.goes_on_from(leg.checkpoint)
-        course.is_suspect = False
+        course.is_suspect, course.new_workers = False, 0
         every = self._config.training.checkpoint_every
         if not leg.rounds:
             # So that all that is no training takes about 1% of the time.
@@ -191,9 +192,18 @@ class Relay:
             yield course.checkpoint
             course.timetable.took(monotonic() - began)
 
-    def _settle_failure(self, course: _Course, error: Exception) -> Iterator[Failure]:
+    def _meet_new_worker(self, course: _Course, address: str) -> Iterator[Failure]:
+        """Hand out the data to a worker; unless a chunk meets one new worker after the other: those before it died."""
+        course.new_workers += 1
+        if course.new_workers <= TRIES:
+            self._hand_out_data(address)
+            (self._suspects if course.is_suspect else self._waiting).appendleft(course)
+        else:
+            course.new_workers = 0
+            yield from self._suspect(course, f"their worker died, {TRIES} times")
+
+    def _suspect(self, course: _Course, reason: str) -> Iterator[Failure]:
         """Try a chunk alone if its leg may have killed workers; it did if nothing was beside it."""
-        reason = self._reason(error)
         if course.is_suspect:
             yield Failure(course.chunk, f"{reason}, with nothing else at work")
         else:
