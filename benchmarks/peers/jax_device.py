@@ -2,8 +2,8 @@
 
 python -m benchmarks.peers.jax_device WORK --rounds N --epochs N --log-every N [--device cpu]
 
-Products are in full single precision, as minidl's are. Orders are drawn on the device, so that nothing comes back to the
-CPU but the metrics of the epochs that are logged; the test samples are judged after those only.
+Products are in full single precision, as minidl's are. Orders are drawn on the device, and the whole training is one
+call: nothing comes back but the metrics of the epochs that are logged, after which alone the test samples are judged.
 """
 
 import argparse
@@ -40,19 +40,23 @@ class JaxDevice:
         def test_one(parameters):
             return judge(work, forward(work, parameters, test.inputs), test.targets)
 
-        def advance(state, key, epochs):
-            state, trained = jax.lax.scan(one_epoch, state, jax.random.split(key, epochs))
+        def log_one(state, key, log_every):
+            state, trained = jax.lax.scan(one_epoch, state, jax.random.split(key, log_every))
             return state, ([each[-1] for each in trained], jax.vmap(test_one)(state.parameters))
 
-        self._advance = jax.jit(advance, static_argnums=2, donate_argnums=0)
+        def train_and_log(state, key, epochs, log_every):
+            return jax.lax.scan(
+                partial(log_one, log_every=log_every), state, jax.random.split(key, epochs // log_every)
+            )
 
-    def train(self, epochs: int, log_every: int) -> list:
-        """Train, and return the metrics of every `log_every`th epoch: of the training samples, and of the test samples."""
-        key, logged = self._jax.random.key(0), []
-        for _ in range(epochs // log_every):
-            key, now = self._jax.random.split(key)
-            self.state, metrics = self._advance(self.state, now, log_every)
-            logged.append(metrics)
+        self._train = jax.jit(train_and_log, static_argnums=(2, 3), donate_argnums=0)
+
+    def train(self, epochs: int, log_every: int):
+        """Train, and return loss and accuracy of the training samples, and those of the test samples, of logged epochs.
+
+        Each is `[epochs, rounds]`.
+        """
+        self.state, logged = self._train(self.state, self._jax.random.key(0), epochs, log_every)
         return self._jax.device_get(logged)
 
 
@@ -66,9 +70,8 @@ def main() -> None:
     if given.epochs % given.log_every:
         parser.error("--epochs must be a multiple of --log-every")
     os.environ["JAX_PLATFORMS"] = given.device
-    logged = JaxDevice(WORKS[given.work], given.rounds).train(given.epochs, given.log_every)
-    (_, train_accuracy), (_, test_accuracy) = logged[-1]
-    print(f"train_accuracy {train_accuracy.mean():.4f}, test_accuracy {test_accuracy.mean():.4f}")
+    trained, tested = JaxDevice(WORKS[given.work], given.rounds).train(given.epochs, given.log_every)
+    print({"train_accuracy": trained[1][-1].mean().item(), "test_accuracy": tested[1][-1].mean().item()})
 
 
 if __name__ == "__main__":

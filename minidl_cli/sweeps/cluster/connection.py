@@ -1,6 +1,7 @@
 """Connecting to a cluster, or starting one on this machine; and whether its workers are fit to train."""
 
 import logging
+import os
 import signal
 import warnings
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,7 @@ from functools import partial
 from multiprocessing import resource_tracker
 from socket import create_connection
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from ...errors import InputError, MinidlWarning
@@ -22,8 +24,8 @@ from .legs import Facts, facts
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster
 
-# How long a scheduler may take to answer, its workers (which import PyTorch), a connection to end, and a worker.
-CONNECT_SECONDS, ANSWER_SECONDS, CLOSE_SECONDS, KILL_SECONDS = 10, 60, 2, 0.2
+# How long a scheduler may take to answer, its workers (which import PyTorch), and a connection or cluster to end.
+CONNECT_SECONDS, ANSWER_SECONDS, CLOSE_SECONDS = 10, 60, 1
 # What has to be the same everywhere, and what people call it.
 VERSIONS = {"minidl": "minidl", "torch": "PyTorch", "python": "Python"}
 # Those of Dask, and of what it is made of.
@@ -99,12 +101,11 @@ def connect_locally(workers: int | None) -> Iterator["Client"]:
                 )
         except (OSError, RuntimeError) as error:
             raise InputError(f"--engine dask: a cluster cannot be started here: {_reason(error)}") from error
-        with cluster, Client(cluster, timeout=CONNECT_SECONDS, set_as_default=False) as client:
-            try:
+        try:
+            with Client(cluster, timeout=CONNECT_SECONDS, set_as_default=False) as client:
                 yield client
-            except BaseException:
-                _kill_workers(cluster)
-                raise
+        finally:
+            _end(cluster)
 
 
 def ask_workers(client: "Client") -> dict[str, Facts]:
@@ -147,12 +148,17 @@ def check_workers(found: Mapping[str, Facts | Exception], own: Facts) -> dict[st
     return checked
 
 
-def _kill_workers(cluster: "LocalCluster") -> None:
-    """End workers that may be at something that nobody waits for any more; in peace it would take seconds."""
-    for worker in cluster.workers.values():
-        worker.auto_restart = False
-        with suppress(TimeoutError):
-            cluster.sync(worker.kill, timeout=KILL_SECONDS)
+def _end(cluster: "LocalCluster") -> None:
+    """End a cluster of this machine: in peace if that does not take long, as where a worker is in a long epoch."""
+    processes = [worker.pid for worker in cluster.workers.values()]
+    closing = Thread(target=cluster.close, daemon=True)
+    closing.start()
+    closing.join(CLOSE_SECONDS)
+    if closing.is_alive():
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        closing.join(CLOSE_SECONDS)
 
 
 @contextmanager
