@@ -5,8 +5,10 @@ import warnings
 from concurrent.futures import CancelledError
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from tempfile import TemporaryDirectory
 from threading import Timer
 
+import dask
 import pytest
 from distributed import Client, LocalCluster
 
@@ -33,12 +35,15 @@ def threads(workers=2):
     """A cluster of threads."""
     with (
         connection._quiet(),
+        TemporaryDirectory() as folder,
+        dask.config.set({"temporary-directory": folder}),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=False,
             dashboard_address=None,
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+            local_directory=folder,
             silence_logs=connection.SILENT,
         ) as started,
         Client(started, set_as_default=False) as client,
