@@ -20,8 +20,7 @@ faults: .venv/installed  ## kill, stop, starve and soak minidl for real, which t
 	$(BIN)/python -m pytest -m long tests/faults
 
 gpu: .venv/bench  ## run the tests and benchmarks that need a GPU
-	$(BIN)/python -m pytest -m cuda --numprocesses 0 tests/gpu
-	$(BIN)/python -m benchmarks.devices
+	$(BIN)/python -m benchmarks.gpu
 
 lint: .venv/installed  ## check style and types
 	$(BIN)/ruff check

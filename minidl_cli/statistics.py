@@ -12,6 +12,8 @@ Summary = dict[str, float | list[float]]
 
 # For the ends of a 95% interval, 1,000 or more are the rule (Efron and Tibshirani 1993).
 RESAMPLES = 2_000
+# How many numbers of them are looked at together.
+BLOCK_NUMBERS = 2**20
 
 
 def summarize(values: Sequence[float], missing: int = 0, *, higher_is_better: bool) -> Summary:
@@ -94,14 +96,15 @@ def _interquartile_mean(ordered: Sequence[float]) -> float:
 
 def _resampled_interquartile_means(ordered: Sequence[float]) -> list[float]:
     """Return the interquartile means of samples drawn with replacement from the rounds (Efron 1979)."""
-    middle = _middle_places(len(ordered))
-    means = (np.array(ordered)[middle] / middle.shape[1]).sum(axis=1)
+    values, middle = np.array(ordered), _middle_places(len(ordered))
+    blocks = (middle[block] for block in _blocks(len(ordered)))
+    means = np.concatenate([(values[places] / middle.shape[1]).sum(axis=1) for places in blocks])
     # Rounding may carry the mean of values that are all the same beyond them.
     return [float(mean) for mean in np.clip(means, ordered[0], ordered[-1])]
 
 
 @lru_cache(maxsize=1)
-def _middle_places(rounds: int) -> NDArray[np.int64]:
+def _middle_places(rounds: int) -> NDArray[np.int32]:
     """Return which of the ordered rounds are the middle half of each sample, `[samples, half]`.
 
     For every metric of so many rounds they are the same.
@@ -110,10 +113,19 @@ def _middle_places(rounds: int) -> NDArray[np.int64]:
 
     from .randomness import generator
 
-    drawn = torch.randint(rounds, (RESAMPLES, rounds), generator=generator(0, "bootstrap")).numpy()
-    cut = rounds // 4
-    # To sort places among the ordered rounds is to sort their values, and takes less time.
-    return np.sort(drawn)[:, cut : rounds - cut]
+    numbers, cut = generator(0, "bootstrap"), rounds // 4
+    middle = np.empty((RESAMPLES, rounds - 2 * cut), np.int32)
+    for block in _blocks(rounds):
+        drawn = torch.randint(rounds, (block.stop - block.start, rounds), generator=numbers).numpy()
+        # To sort places among the ordered rounds is to sort their values, and takes less time.
+        middle[block] = np.sort(drawn)[:, cut : rounds - cut]
+    return middle
+
+
+def _blocks(rounds: int) -> list[slice]:
+    """Divide the samples into blocks that take little memory: of many rounds, all of them take hundreds of MB."""
+    size = max(1, BLOCK_NUMBERS // rounds)
+    return [slice(first, min(first + size, RESAMPLES)) for first in range(0, RESAMPLES, size)]
 
 
 def student_t_quantile(share: float, degrees: float) -> float:

@@ -27,7 +27,7 @@ def outline(config: Config) -> dict[str, Any]:
     task, step = build(config), compiled_step(config)
     columns = task.dataset.columns
     planned = plan(task, capacity_here(), is_compiled=isinstance(step, CompiledStep))
-    memory = planned.memory(task)
+    memory = planned.memory(task, is_compiled=isinstance(step, CompiledStep))
     layers = []
     for component, layer, outputs in zip(config.model, task.network.layers, task.network.widths[1:], strict=True):
         shapes = {name: list(parameter.shape) for name, parameter in layer.parameters().items()}

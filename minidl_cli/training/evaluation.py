@@ -21,12 +21,9 @@ from ..statistics import Summary, summarize
 from .build import Task, build_run
 from .exactness import single_thread, warn_of_inexact_products
 from .measures import EVALUATION_SIZE, Judge, measure
-from .memory import check_evaluation
+from .memory import STACK_SIZE, check_evaluation
 from .report import Predicted, Report, describe, predicted_classes
 from .samples import Samples
-
-# Rounds are evaluated in stacks of this size, so that memory stays bounded. It does not change their numbers.
-STACK_SIZE = 50
 
 # So many predicted numbers are kept at once.
 PREDICTED_NUMBERS = 10_000_000

@@ -23,7 +23,7 @@ CHECKPOINT_COPIES = 3
 # How much more memory is taken than there is in tensors that come and go: for tensors so small that the C library may
 # keep their memory (glibc's threshold for mmap grows up to this), and for larger ones. See benchmarks/estimates.py.
 HEAP_BLOCK, GAPS, LARGE_GAPS = 2**25, 1.75, 1.2
-# The most rounds that are judged together in the end.
+# Rounds are judged in stacks of this size, so that memory stays bounded. It does not change their numbers.
 STACK_SIZE = 50
 # The samples of a trial, and the most that the vectors of its round may take. Beyond that, and where a layer fails, as
 # many tensors of each width are counted as linear layers and activations keep, or make on the way.

@@ -19,7 +19,6 @@ from ..statistics import Summary
 from .build import check_outputs, connect, judge_of, load_config, make_dataset, make_loss
 from .evaluation import (
     PREDICTED_NUMBERS,
-    STACK_SIZE,
     Weights,
     as_rounds,
     check_weights,
@@ -31,6 +30,7 @@ from .evaluation import (
     summarize_rounds,
 )
 from .measures import EVALUATION_SIZE, Judge, measure
+from .memory import STACK_SIZE
 from .report import Predicted, Report, describe
 from .samples import Samples
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from minidl_cli.training import evaluation, memory
+from minidl_cli.training import memory
 from minidl_cli.training.build import build
 from minidl_cli.training.compiled import CompiledStep, CompiledTrainer, compiled_step, make_trainer
 from minidl_cli.training.memory import (
@@ -100,7 +100,6 @@ def test_compiled_steps_keep_no_activations_of_all_rounds(small_config):
     task = build(small_config(WIDE))
     few, many = (estimate(task, rounds, is_compiled=True).activations for rounds in (1, 1000))
     assert few == many
-    assert memory.STACK_SIZE == evaluation.STACK_SIZE
 
 
 def test_a_network_too_large_to_try_out_is_estimated_from_its_widths(small_config, monkeypatch):

@@ -12,7 +12,7 @@ from ...data.dataset import Dataset
 from ...errors import InputError, MinidlWarning
 from ..chunks import Event
 from ..engine import Failure, Saved
-from ..plan import FREE_SHARE, Capacity, Plan
+from ..plan import Capacity, Plan
 from .access import Access
 from .connection import ask_workers, connect, connect_locally
 from .legs import Facts
@@ -67,7 +67,7 @@ class Cluster:
         workers_found = client.scheduler_info(n_workers=-1)["workers"]
         limits = {address: worker["memory_limit"] for address, worker in workers_found.items()}
         of_hosts = (limits.get(address) or each.memory for address, each in self._facts.items())
-        of_gpus = (int(FREE_SHARE * each.cuda_memory) for each in self._facts.values())
+        of_gpus = (each.cuda_memory for each in self._facts.values())
         count = workers or len(self._facts)
         return Capacity(count, count * min(of_hosts if device == "cpu" else of_gpus), device, "the cluster")
 

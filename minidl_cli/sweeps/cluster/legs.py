@@ -27,7 +27,7 @@ from ...training.exactness import single_thread
 from ...training.round import Round
 from ...training.trainer import EpochRecord
 from ..chunks import train_chunk
-from ..plan import Chunk
+from ..plan import Chunk, capacity_here
 from ..timetable import Timetable
 
 
@@ -64,7 +64,7 @@ class Facts:
         target: what identifies the processor that it writes for, and how.
         is_exact: whether matrix products do not depend on a round's place in a stack.
         memory: the bytes of memory of the machine.
-        cuda_memory: the free bytes of its CUDA device; 0 if it has none.
+        cuda_memory: the bytes that stacks may take of its CUDA device; 0 if it has none.
     """
 
     minidl: str
@@ -92,7 +92,7 @@ class Facts:
             target=target,
             is_exact=_products_are_exact(),
             memory=physical_memory(),
-            cuda_memory=torch.cuda.mem_get_info()[0] if has_cuda() else 0,
+            cuda_memory=capacity_here(device="cuda").memory if has_cuda() else 0,
         )
 
 
