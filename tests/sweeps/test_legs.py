@@ -146,7 +146,7 @@ def test_one_leg_at_a_time(small_config, monkeypatch):
         (RecursionError("too deep"), RuntimeError("RecursionError: too deep\nOn a worker:\nTraceback")),
         (OSError(lambda: "what cannot be pickled"), RuntimeError("OSError: <function")),
     ],
-    ids=str,
+    ids=["of minidl", "of memory", "of PyTorch's memory", "of depth", "that cannot be sent"],
 )
 def test_errors_come_as_results(small_config, monkeypatch, raised, told):
     def fail(trainer, lr):
