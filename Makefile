@@ -16,8 +16,8 @@ train: .venv/installed  ## train the network of configs/disc.yaml
 test: .venv/installed  ## run all tests
 	$(BIN)/python -m pytest
 
-faults: .venv/installed  ## kill, stop, starve and soak minidl for real, which takes under 20 minutes
-	$(BIN)/python -m pytest -m long tests/faults
+faults: .venv/installed  ## kill, stop, starve and cut off minidl for real, which takes about 20 minutes
+	$(BIN)/python -m pytest -m long tests/faults tests/cluster
 
 gpu: .venv/bench  ## run the tests and benchmarks that need a GPU
 	$(BIN)/python -m benchmarks.gpu

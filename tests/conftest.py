@@ -15,6 +15,7 @@ from hypothesis import settings
 
 from minidl_cli.config.schema import Config
 from minidl_cli.training.build import load_config
+from tests.faults.processes import FORKS
 
 # A small network with odd widths on a few samples, whose last batch is not full.
 SMALL = """
@@ -47,6 +48,17 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps compiled libraries in a folder that all tests share, those of other processes, too."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        yield
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "long: take minutes together; left out unless asked for, as by `make faults`")
     config.addinivalue_line("markers", "cuda: need a GPU, and are skipped where there is none; `make gpu`")
@@ -57,9 +69,20 @@ def pytest_configure(config: pytest.Config) -> None:
 def no_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves out the figures of run folders, which take longer to draw than small networks to train."""
     if request.node.get_closest_marker("figures") is None:
-        monkeypatch.setattr("minidl_cli.sweeps.drawing.draw_figures", lambda *_: None)
-        for name in ("variants", "rounds", "final_points", "final_pairs", "predictions"):
-            monkeypatch.setattr(f"minidl_cli.display.figures.draw_{name}", lambda *_, **__: None)
+        leave_out_figures(monkeypatch)
+
+
+def leave_out_figures(patch: pytest.MonkeyPatch) -> None:
+    """Do what `no_figures` does, for as long as a patch lasts."""
+    patch.setattr("minidl_cli.sweeps.drawing.draw_figures", lambda *_: None)
+    for name in ("variants", "rounds", "final_points", "final_pairs", "predictions"):
+        patch.setattr(f"minidl_cli.display.figures.draw_{name}", lambda *_, **__: None)
+
+
+@pytest.fixture
+def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forks the workers of sweeps off a process that has imported PyTorch, which takes longer than all they do."""
+    monkeypatch.setattr("minidl_cli.sweeps.workers.get_context", lambda _: FORKS)
 
 
 @pytest.fixture

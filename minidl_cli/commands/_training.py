@@ -55,7 +55,9 @@ def make_engine(kind: str, address: str | None, **connection: Any) -> "Engine":
         from ..sweeps.workers import Workers
 
         return Workers()
-    from ..sweeps.cluster.access import Access
+    from ..sweeps.cluster.access import Access, security_class
+
+    security_class()  # says what to install, if need be
     from ..sweeps.cluster.cluster import Cluster
 
     return Cluster(Access.of(address, **connection) if address else None)

@@ -48,8 +48,8 @@ class Engine(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def has_cuda(self) -> bool:
-        """Tell whether all workers have a CUDA device.
+    def has_cuda(self, workers: int | None) -> bool:
+        """Tell whether all workers have a CUDA device, given at most how many there are to be.
 
         Raises:
             InputError: there is no way to the workers.

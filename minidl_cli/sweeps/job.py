@@ -163,9 +163,9 @@ class RoundsJob:
         if steps != str(step):
             warnings.warn(f"the steps could not be compiled; they are those of {steps}", MinidlWarning, stacklevel=2)
             self.run.write_json("environment.json", self.run.environment() | {"steps": steps})
-        elif not isinstance(step, str):
-            return config
-        options = config.training.model_copy(update={"compiled": "never"})
+            step = steps
+        # No worker is to take steps in another way because it lacks something: that would be other numbers.
+        options = config.training.model_copy(update={"compiled": "never" if isinstance(step, str) else "always"})
         return config.model_copy(update={"training": options})
 
 

@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from .checkpoints import Begun
 from .engine import Engine
 from .job import Job, RoundsJob, VariantsJob
 from .planned import Planned
-from .sweep import capacity_for, ending_on_error
+from .sweep import capacity_for, ending_on_error, settled
 from .workers import Workers
 
 # What the last digits depend on, besides the kind of processor.
@@ -117,15 +117,19 @@ def _job(run: Run, lock: Lock, settings: Sequence[str], means: _Means) -> Job:
     if not config.sweep.vary:
         job = _rounds_job(run, config, means, lock)
         if not job.is_done:
-            _reopen_rounds(job)
+            _reopen_rounds(job, means.engine)
         return job
-    jobs = {each.label: _variant_job(run, each, means) for each in variants(config)}
+    found = variants(config)
+    if means.device == "auto":  # for all of them
+        device = settled([each.config for each in found], means.workers, means.device, means.engine)
+        means = replace(means, device=device)
+    jobs = {each.label: _variant_job(run, each, means) for each in found}
     is_done = all(job.is_done for job in jobs.values()) and _is_complete(run, LAST_FIGURE_OF_VARIANTS)
     if not is_done:
-        _reopen(run, config, {}, {})
+        _reopen(run, config, means.engine.describe(), {}, {})
         for job in jobs.values():
             if not job.is_done:
-                _reopen_rounds(job)
+                _reopen_rounds(job, means.engine)
     return VariantsJob(run, jobs, means.engine, lock, is_done=is_done)
 
 
@@ -147,7 +151,8 @@ def _rounds_job(run: Run, config: Config, means: _Means, lock: Lock | None = Non
     )
     if not is_done and any(each.epoch for each in planned.begun):
         steps = str(found.get("steps"))
-        if isinstance(planned.step, CompiledStep) and not is_compiled(steps):
+        is_same_device = found.get("device", "cpu") == planned.plan.device
+        if isinstance(planned.step, CompiledStep) and not is_compiled(steps) and is_same_device:
             planned.step = steps  # as it was, though they could be compiled now
         _warn_of_change(run, found, _notes(planned))
     return RoundsJob(planned, run, means.engine, lock, is_done=is_done)
@@ -247,12 +252,14 @@ def _versions(found: dict[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in (found | {"torch": torch}).items() if name in VERSIONS}
 
 
-def _reopen_rounds(job: RoundsJob) -> None:
+def _reopen_rounds(job: RoundsJob, engine: Engine) -> None:
     planned = job.planned
-    _reopen(job.run, planned.config, _notes(planned), {"columns.json": planned.columns()})
+    _reopen(job.run, planned.config, engine.describe(), _notes(planned), {"columns.json": planned.columns()})
 
 
-def _reopen(run: Run, config: Config, noted: Mapping[str, str], files: Mapping[str, str]) -> None:
+def _reopen(
+    run: Run, config: Config, engine: Mapping[str, Any], noted: Mapping[str, str], files: Mapping[str, str]
+) -> None:
     """Make a run folder that of an unfinished run of a config.
 
     What says that the run is complete goes first: so it does not seem to be, if this is stopped in between.
@@ -260,13 +267,14 @@ def _reopen(run: Run, config: Config, noted: Mapping[str, str], files: Mapping[s
     Args:
         run: the run folder.
         config: the config.
+        engine: what there is to say of the engine that it goes on with.
         noted: what `environment.json` is to say, besides that the run is resumed.
         files: the contents of files that may have been lost, by name.
     """
     try:
         found, now = run.environment(), environment(__version__, "cpu", 1)
         before = found["resumed"] if isinstance(found.get("resumed"), list) else []
-        resumed = {key: now[key] for key in ("minidl", "packages", "command", "platform")}
+        resumed = {**{key: now[key] for key in ("minidl", "packages", "command", "platform")}, **engine}
         run.write_json("environment.json", {**found, **noted, "resumed": [*before, resumed]})
         for name, text in files.items():
             if not (run.path / name).exists():

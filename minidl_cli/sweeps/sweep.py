@@ -130,9 +130,14 @@ def capacity_for(
     for name, value in {"workers": workers, "chunk": chunk}.items():
         if value is not None and value < 1:
             raise InputError(f"{name} must be at least 1, not {value}")
-    if device == "auto":
-        device = settle_device(device, [build(each) for each in configs]) if engine.has_cuda() else "cpu"
-    return engine.capacity(workers, device)
+    return engine.capacity(workers, settled(configs, workers, device, engine))
+
+
+def settled(configs: Sequence[Config], workers: int | None, device: str, engine: Engine) -> str:
+    """Return the device that a name stands for, which is one for all configs: see `sweep`."""
+    if device != "auto":
+        return device
+    return settle_device(device, [build(each) for each in configs]) if engine.has_cuda(workers) else "cpu"
 
 
 def _create(runs_dir: Path, config: Config, files: dict[str, str], engine: Engine) -> Run:

@@ -47,8 +47,8 @@ class Workers:
                 worker.process.kill()
         self.dismiss()
 
-    def has_cuda(self) -> bool:
-        """Tell whether this machine has a CUDA device."""
+    def has_cuda(self, workers: int | None) -> bool:
+        """Do what `Engine.has_cuda` says: they are all on this machine."""
         return has_cuda()
 
     def capacity(self, workers: int | None, device: str) -> Capacity:
@@ -119,7 +119,7 @@ class Workers:
                         if deaths[lost[0]] < TRIES:
                             waiting.appendleft(lost)
                         else:
-                            yield Failure(lost, f"their worker {worker.cause_of_death()}, {TRIES} times")
+                            yield Failure(lost, f"their worker {worker.cause_of_death()}, {deaths[lost[0]]} times")
                     self._replace(worker, min(plan.workers, len(self._busy()) - 1 + len(waiting)))
                 else:
                     if event is not None:

@@ -1,5 +1,6 @@
 """What holds for every figure, and the figures of a run: its curves and the plane."""
 
+import resource
 import struct
 import subprocess
 import sys
@@ -61,30 +62,19 @@ def test_writes_the_same_valid_png_and_csv_under_the_given_name_only(tmp_path, k
     assert draw() == [image, data]
 
 
-FULL_DISK = """
-import resource, sys
-from pathlib import Path
-from minidl_cli.display.figures import draw_curves
-from tests.display.figure_examples import panels
-
-path, most = Path(sys.argv[1]), int(sys.argv[2])
-resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-try:
-    draw_curves(path, *panels(5, 20))
-except OSError as error:
-    print(error.strerror)
-"""
-
-
 @pytest.mark.parametrize(("most", "renewed"), [(1_000, []), (20_000, ["figure.csv"])], ids=["table", "picture"])
 def test_where_the_disk_is_full_the_old_one_stays(tmp_path, most, renewed):
     """A file may have so many bytes: fewer than the table, or than the picture."""
     path = tmp_path / "figure.png"
     draw_curves(path, *panels(5, 10))
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    command = [sys.executable, "-c", FULL_DISK, str(path), str(most)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert done.stdout == "File too large\n"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            draw_curves(path, *panels(5, 20))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     after = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     assert after.keys() == before.keys()
     assert [name for name in after if after[name] != before[name]] == renewed

@@ -17,7 +17,7 @@ from tests.faults.training import Training
 pytestmark = pytest.mark.usefixtures("no_figures")
 
 # Three stacks of a round each.
-CASE = Case("training.epochs=400", "optimizer={adam: 0.01}")
+CASE = Case("training.epochs=100", "optimizer={adam: 0.01}")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def stopped(tmp_path_factory):
     processes = Processes(folder, tmp_path_factory.mktemp("printed"))
     undisturbed = Training(processes, CASE, "undisturbed").finish("--workers", "1")
     training = Training(processes, CASE, "runs")
-    process = training.go_on("--workers", "1", "--chunk", "1", prepare=partial(signal_in_epoch, signal.SIGTERM, 2, 300))
+    process = training.go_on("--workers", "1", "--chunk", "1", prepare=partial(signal_in_epoch, signal.SIGTERM, 2, 75))
     assert process.wait() == 128 + signal.SIGTERM
     return training.run, undisturbed
 

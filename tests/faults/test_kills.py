@@ -48,7 +48,7 @@ def kill_and_resume(processes, case, moments, ways, *, share_of_users_commands=0
 
 
 def test_killed_at_random_moments(processes):
-    case = CASES["batch_norm, early stopping, in PyTorch's operations"].but("training.epochs=400")
+    case = CASES["batch_norm, early stopping, in PyTorch's operations"].but("training.epochs=200")
     kill_and_resume(processes, case, random.Random(0), 2 * [IN_THIS_PROCESS])
 
 

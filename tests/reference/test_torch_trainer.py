@@ -314,6 +314,7 @@ def test_a_round_is_the_same_alone_and_in_company(dropping, small_config, tmp_pa
     )
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_workers_change_nothing(dropping, tmp_path):
     one, two = (sweep(dropping, runs_dir=tmp_path, workers=workers) for workers in (1, 2))
     assert two.environment()["workers"] == 2

@@ -11,6 +11,7 @@ from threading import Timer
 import dask
 import pytest
 from distributed import Client, LocalCluster
+from distributed.comm import CommClosedError
 
 from minidl_cli import resume, sweep
 from minidl_cli.errors import InputError, MinidlWarning, TrainingError
@@ -226,35 +227,80 @@ def test_suspects_are_tried_alone(small_config, tmp_path, engine, monkeypatch):
     assert results(resume(run, engine=engine())) == expected
 
 
-def test_a_worker_that_comes_later_gets_the_data(small_config, tmp_path, engine, monkeypatch):
-    config = small_config(*ROUNDS)
-    expected = results(sweep(config, runs_dir=tmp_path, workers=1))
-    monkeypatch.setattr(relay, "hand_out", lambda sweep, parcel: None)
-    handed = []
-
-    def hand_out_later(self, *workers):
-        handed.append(workers)
-        if workers:
-            legs.hand_out(self._name, self._dataset.parcel())
-
-    monkeypatch.setattr(relay.Relay, "_hand_out_data", hand_out_later)
-    assert results(sweep(config, runs_dir=tmp_path, chunk=5, engine=engine())) == expected
-    assert len(handed) == 2
-    assert handed[1][0].startswith("inproc://")
+def without_data(chunk, train=relay.train_leg):
+    """Return what trains legs, but for those of a chunk, whose workers have no data."""
+    return lambda config, seeds, *others: (
+        Leg(without_data="inproc://new") if seeds[0] == chunk else train(config, seeds, *others)
+    )
 
 
 def test_a_chunk_whose_workers_are_new_again_and_again_fails(small_config, tmp_path, engine, monkeypatch):
     """It kills them: those that come in their place have no data."""
-    train = relay.train_leg
-
-    def train_leg(config, chunk, *others):
-        return Leg(without_data="inproc://gone") if chunk[0] == 2 else train(config, chunk, *others)
-
-    monkeypatch.setattr(relay, "train_leg", train_leg)
+    monkeypatch.setattr(relay, "train_leg", without_data(2))
+    equip = relay.Relay._equip_workers
+    monkeypatch.setattr(relay.Relay, "_equip_workers", lambda self, *lacking: (equip(self), True)[1])
     run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, chunk=2, engine=engine())
     (failure,) = run.summary()["rounds"]["failures"]
     assert failure == {"seeds": [2, 3], "reason": "their worker died, 3 times, with nothing else at work"}
     assert run.summary()["rounds"]["finished"] == 3
+
+
+def test_a_chunk_is_not_blamed_for_workers_that_come_later(small_config, tmp_path, engine, monkeypatch):
+    config, equip, handed = small_config(*ROUNDS), relay.Relay._equip_workers, []
+    expected = results(sweep(config, runs_dir=tmp_path, workers=1))
+
+    def equip_ever_later(self, *lacking):
+        handed.append(equip(self))
+        if len(handed) > 12:
+            monkeypatch.setattr(relay, "train_leg", legs.train_leg)
+        return handed[-1]
+
+    monkeypatch.setattr(relay.Relay, "_equip_workers", equip_ever_later)
+    monkeypatch.setattr(relay, "train_leg", without_data(2))
+    assert results(sweep(config, runs_dir=tmp_path, chunk=2, engine=engine())) == expected
+    assert not any(handed)
+
+
+def test_workers_that_come_later_are_checked(small_config, tmp_path, monkeypatch):
+    with threads(1) as growing:
+        use(growing, monkeypatch)
+        job = start(small_config(*ROUNDS, "training.epochs=300"), tmp_path, chunk=1, engine=Cluster())
+        with closing(job.records()) as records:
+            next(records)
+            monkeypatch.setattr(Facts, "here", classmethod(lambda cls, device="cpu": replace(OWN, minidl="0.0")))
+            monkeypatch.setattr(connection, "check_workers", lambda found, own: check_workers(found, OWN))
+            growing.cluster.scale(2)
+            growing.wait_for_workers(2)
+            legs._datasets.clear()  # which these workers share
+            with pytest.raises(TrainingError, match=r"^worker inproc://.*: has minidl 0.0 \(here 1.0\); install"):
+                list(records)
+
+
+def test_rows_come_before_the_checkpoint_that_needs_them(small_config, tmp_path, engine, monkeypatch):
+    """Also if the scheduler is lost while the next leg is submitted."""
+    config = small_config(*ROUNDS, "training.checkpoint_every=0.0001")
+    expected = results(sweep(config, runs_dir=tmp_path, workers=1))
+    submit, legs_submitted = relay.Relay._submit, []
+
+    def lost(self, course):
+        legs_submitted.append(course)
+        if len(legs_submitted) == 8:
+            raise TrainingError("lost")
+        submit(self, course)
+
+    monkeypatch.setattr(relay.Relay, "_submit", lost)
+    job = start(config, tmp_path, chunk=3, engine=engine())
+    with pytest.raises(TrainingError, match="lost"):
+        list(job.records())
+    monkeypatch.setattr(relay.Relay, "_submit", submit)
+    assert results(resume(job.run, engine=engine())) == expected  # without a warning of checkpoints without rows
+
+
+@pytest.mark.parametrize("error", [CommClosedError("closed"), TimeoutError()], ids=repr)
+def test_errors_of_the_network_are_those_of_the_connection(small_config, tmp_path, engine, monkeypatch, error):
+    monkeypatch.setattr(relay, "train_leg", lambda *_: Leg(error=error))
+    with pytest.raises(TrainingError, match=r"^the connection to .* is lost; what was finished is kept$"):
+        sweep(small_config(), runs_dir=tmp_path, engine=engine())
 
 
 def test_a_scheduler_that_is_lost_ends_the_sweep(small_config, tmp_path, monkeypatch):
@@ -286,11 +332,11 @@ def test_no_worker_is_left(small_config, tmp_path, monkeypatch):
     ]
 
 
-OWN = Facts("1.0", "2.13.0", "3.11", "cc 12", "a processor", True, 2**34, 0)
+OWN = Facts("1.0", "2.13.0", "3.11", "cc 12", "a processor", True, 2**34)
 
 
 def test_workers_of_the_same_versions_pass():
-    other = replace(OWN, compiler=None, target="", memory=2**33, cuda_memory=5)
+    other = replace(OWN, compiler=None, target="", memory=2**33, gpu="a GPU", gpu_memory=5)
     assert check_workers({"tls://b:1": OWN, "tls://a:1": other}, OWN) == {"tls://a:1": other, "tls://b:1": OWN}
 
 

@@ -16,8 +16,10 @@ pytestmark = pytest.mark.usefixtures("no_figures")
 
 @pytest.fixture
 def make(small_config, tmp_path):
-    """Returns the run of the small config with overrides."""
-    return lambda *settings: sweep(small_config(*settings), runs_dir=tmp_path / "runs", workers=1)
+    """Returns the run of the small config with overrides; its steps are not compiled, which is no difference here."""
+    return lambda *settings: sweep(
+        small_config("training.compiled=never", *settings), runs_dir=tmp_path / "runs", workers=1
+    )
 
 
 def sides_of(*runs):
@@ -325,7 +327,7 @@ data: {table: {file: t.csv, target: kind, missing: mean}}
 model: [linear: 2]
 loss: cross_entropy
 optimizer: {sgd: 0.1}
-training: {epochs: 1, batch_size: 4}
+training: {epochs: 1, batch_size: 4, compiled: never}
 sweep: {rounds: 3}
 """)
     run = sweep(load_config(tmp_path / "c.yaml", vary=[f"data.table.{varied}"]), runs_dir=tmp_path)

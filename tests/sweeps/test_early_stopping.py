@@ -86,7 +86,8 @@ def test_chunks_change_nothing(make):
 
 
 def test_resolved_config_repeats_the_run(make, tmp_path):
-    run = make(*STOPPING, "training.schedule={piecewise: {2: 0.01}}", "init={normal: 0.5}", "training.clip_norm=1")
+    more = ["init={normal: 0.5}", "training.clip_norm=1", "training.compiled=never"]
+    run = make(*STOPPING, "training.schedule={piecewise: {2: 0.01}}", *more)
     assert results(sweep(load_config(run.config_path), runs_dir=tmp_path, workers=1)) == results(run)
 
 
@@ -96,7 +97,8 @@ def test_resolved_config_repeats_the_run(make, tmp_path):
     ids=str,
 )
 def test_steps(make, settings, steps):
-    assert make("training.epochs=2", "sweep.rounds=3", *settings).summary()["steps"] == 3 * 2 * steps
+    brief = ["training.epochs=2", "sweep.rounds=3", "training.compiled=never"]
+    assert make(*brief, *settings).summary()["steps"] == 3 * 2 * steps
 
 
 def test_logged_learning_rates(make):
@@ -109,7 +111,7 @@ def test_logged_learning_rates(make):
 
 
 def test_buffers_and_noise_are_saved_and_repeated(make):
-    settings = ["model=[linear: 7, batch_norm, dropout: 0.2, linear: 2]", "sweep.rounds=3"]
+    settings = ["model=[linear: 7, batch_norm, dropout: 0.2, linear: 2]", "sweep.rounds=3", "training.compiled=never"]
     run = make(*settings)
     weights = run.weights()
     assert weights["1.running_mean"].shape == weights["1.running_var"].shape == (3, 7)

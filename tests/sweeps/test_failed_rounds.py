@@ -25,21 +25,28 @@ pytestmark = pytest.mark.usefixtures("no_figures")
 
 @pytest.fixture
 def make(small_config, tmp_path):
-    """Returns the run of the small config with overrides."""
-    return lambda *settings: sweep(small_config(*settings), runs_dir=tmp_path / "runs", workers=1)
+    """Returns the run of the small config with overrides; its steps are not compiled, which is no difference here."""
+    return lambda *settings: sweep(
+        small_config("training.compiled=never", *settings), runs_dir=tmp_path / "runs", workers=1
+    )
 
 
 @pytest.fixture
-def written(monkeypatch):
-    """The names of the files of figures, in the order in which they were written."""
-    names, write = [], sheet.write_atomically
+def draw_from_here_on(monkeypatch):
+    """Returns what has figures drawn again, and keeps the names of their files, in the order of their writing."""
 
-    def record(path, content):
-        write(path, content)
-        names.append(path.name)
+    def begin():
+        monkeypatch.undo()
+        names, write = [], sheet.write_atomically
 
-    monkeypatch.setattr(sheet, "write_atomically", record)
-    return names
+        def record(path, content):
+            write(path, content)
+            names.append(path.name)
+
+        monkeypatch.setattr(sheet, "write_atomically", record)
+        return names
+
+    return begin
 
 
 def test_rounds_are_counted_by_how_they_ended():
@@ -83,8 +90,8 @@ class TestVariants:
         table = (run.path / "table.md").read_text()
         assert f"\n- 2 rounds failed: seeds 0, 2 of lr=0.3: {REASON}\n" in table
 
-    @pytest.mark.figures
-    def test_figures(self, run, tmp_path, written):
+    def test_figures(self, run, tmp_path, draw_from_here_on):
+        written = draw_from_here_on()
         sides = [Side.of(label, variant) for label, variant in run.variants()]
         write_contrast(tmp_path, "variants", sides, contrast(sides))
         kinds = ("all_rounds", "final", "clusters", "predictions", "variants")
@@ -107,10 +114,9 @@ def test_curves_of_rounds_that_failed_may_be_the_longest(make):
     assert Side.of("a", run).curves.epochs == [1, 2]
 
 
-@pytest.mark.figures
-def test_curves_have_a_round_as_far_as_it_came_and_are_drawn_last(make, small_config, tmp_path, written):
+def test_curves_have_a_round_as_far_as_it_came_and_are_drawn_last(make, small_config, tmp_path, draw_from_here_on):
     run = make("sweep.rounds=4")
-    written.clear()
+    written = draw_from_here_on()
     curves, weights = run.curves(3), run.weights()
     for values in curves.values.values():
         values[0, 1:] = np.nan

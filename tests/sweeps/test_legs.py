@@ -2,12 +2,12 @@
 
 import pickle
 from threading import Thread
-from time import sleep
-from types import SimpleNamespace
+from time import monotonic, sleep
 
 import pytest
 
 from minidl_cli.errors import TrainingError
+from minidl_cli.sweeps import chunks
 from minidl_cli.sweeps.chunks import train_chunk
 from minidl_cli.sweeps.cluster import legs
 from minidl_cli.sweeps.cluster.legs import Facts, Leg, hand_out, stop, train_leg
@@ -67,7 +67,6 @@ def test_a_leg_that_has_the_time_comes_to_the_end(small_config):
     assert [each.epoch for each in whole.records] == [1, 2, 3]
     assert whole.checkpoint.epoch == 3
     assert [each.seed for each in whole.rounds] == [0]
-    assert whole.seconds > 0
 
 
 def test_stopped_before_it_begins(small_config, sweep):
@@ -159,12 +158,28 @@ def test_errors_come_as_results(small_config, monkeypatch, raised, told):
 
 
 def test_without_data(small_config, monkeypatch, sweep):
-    monkeypatch.setattr(legs, "get_worker", lambda: SimpleNamespace(address="tls://here:1"))
+    monkeypatch.setattr(legs, "_address", lambda: "tls://here:1")
     assert train_leg(small_config(), (0,), None, "cpu", 60, sweep) == Leg(without_data="tls://here:1")
     assert leg(small_config(), seconds=60, sweep=sweep).rounds
     assert train_leg(small_config(), (0,), None, "cpu", 60, sweep).rounds
     stop(sweep)
     assert sweep not in legs._datasets
+
+
+def test_data_of_sweeps_that_are_not_heard_of_are_forgotten(small_config, sweep, monkeypatch):
+    parcel = make_dataset(small_config()).parcel()
+    hand_out(sweep, parcel)
+    hand_out(f"{sweep}, later", parcel)
+    assert sweep in legs._datasets
+    monkeypatch.setitem(legs._AtWork.last_use, sweep, monotonic() - 2 * legs.FORGET_SECONDS)
+    hand_out(f"{sweep}, later", parcel)
+    assert sweep not in legs._datasets
+
+
+def test_building_the_trainer_takes_no_time_of_a_leg(small_config, monkeypatch):
+    build = chunks._trainer
+    monkeypatch.setattr(chunks, "_trainer", lambda *arguments: (sleep(0.3), build(*arguments))[1])
+    assert leg(small_config(), seconds=0.2).rounds
 
 
 def test_facts():

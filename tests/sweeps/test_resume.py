@@ -10,13 +10,14 @@ from threading import Timer
 
 import pytest
 
-from minidl_cli import resume, sweep
+from minidl_cli import load_config, resume, sweep
 from minidl_cli.errors import CompilationError, InputError, MinidlWarning, TrainingError
 from minidl_cli.runs.folder import Run
 from minidl_cli.runs.lock import Lock, is_locked
 from minidl_cli.sweeps import contrast_results, drawing, timetable, workers
 from minidl_cli.sweeps.resume import FIGURES, start_again
 from minidl_cli.sweeps.sweep import start
+from tests.conftest import SMALL, leave_out_figures
 from tests.sweeps import dying
 from tests.sweeps.contents import results
 from tests.training.rounds import STOPPING
@@ -31,6 +32,47 @@ DIVERGING = ("model=[linear: 7, linear: 5, linear: 2]", "optimizer.sgd.lr=0.84")
 @pytest.fixture(autouse=True)
 def _checkpoints_at_every_epoch(monkeypatch):
     monkeypatch.setattr(timetable, "COSTS_BETWEEN", 0)
+
+
+@pytest.fixture(scope="module")
+def configure(tmp_path_factory):
+    """Does what `small_config` does, for the runs that tests share."""
+    path = tmp_path_factory.mktemp("config") / "small.yaml"
+    path.write_text(SMALL)
+    return lambda settings: load_config(path, settings)
+
+
+@pytest.fixture(scope="module")
+def originals(configure, tmp_path_factory):
+    """A run of these rounds that has finished, and one that was stopped, which no test changes."""
+    folder, config = tmp_path_factory.mktemp("originals"), configure(ROUNDS)
+    with pytest.MonkeyPatch.context() as patched:
+        leave_out_figures(patched)
+        patched.setattr(timetable, "COSTS_BETWEEN", 0)
+        finished = sweep(config, runs_dir=folder, workers=1)
+        return finished, stop_after(start(config, folder, workers=1, chunk=3), 8)
+
+
+def copy(run, folder):
+    return Run(shutil.copytree(run.path, folder / run.path.name))
+
+
+@pytest.fixture
+def finished(originals, tmp_path):
+    """A copy of the run that has finished."""
+    return copy(originals[0], tmp_path)
+
+
+@pytest.fixture
+def stopped(originals, tmp_path):
+    """A copy of the run that was stopped, in its second stack."""
+    return copy(originals[1], tmp_path)
+
+
+@pytest.fixture
+def expected(originals):
+    """The results of these rounds."""
+    return results(originals[0])
 
 
 def stop_after(job, records):
@@ -65,18 +107,17 @@ def test_at_any_epoch(small_config, tmp_path, settings):
         assert results(resume(run, workers=1)) == expected
 
 
-def test_again_and_again(small_config, tmp_path):
-    config = small_config(*ROUNDS)
-    run = stop_after(start(config, tmp_path, workers=1, chunk=2), 2)
+def test_again_and_again(small_config, tmp_path, expected):
+    run = stop_after(start(small_config(*ROUNDS), tmp_path, workers=1, chunk=2), 2)
     for _ in range(8):
         stop_after(start_again(run, workers=1, chunk=2), 1)
-    assert results(resume(run, workers=1)) == results(sweep(config, runs_dir=tmp_path, workers=1))
+    assert results(resume(run, workers=1)) == expected
 
 
-def test_other_workers_and_chunks(small_config, tmp_path):
-    config = small_config(*ROUNDS)
-    run = stop_after(start(config, tmp_path, workers=1, chunk=2), 4)
-    assert results(resume(run, workers=2, chunk=1)) == results(sweep(config, runs_dir=tmp_path, workers=1))
+@pytest.mark.usefixtures("forked_workers")
+def test_other_workers_and_chunks(small_config, tmp_path, expected):
+    run = stop_after(start(small_config(*ROUNDS), tmp_path, workers=1, chunk=2), 4)
+    assert results(resume(run, workers=2, chunk=1)) == expected
 
 
 def test_all_figures_are_known():
@@ -100,14 +141,21 @@ def told(run):
     return json.loads(re.sub(r'"seconds": [\d.]+', '"seconds": 0', json.dumps(found)))
 
 
-class TestVariants:
-    CONFIG = (*ROUNDS, "sweep.rounds=2", "sweep.vary={training.batch_size: [10, 20, 30]}")
+VARIANTS = (*ROUNDS, "sweep.rounds=2", "sweep.vary={training.batch_size: [10, 20, 30]}")
 
+
+@pytest.fixture(scope="module")
+def variants(configure, tmp_path_factory):
+    """A sweep of these variants, which no test changes."""
+    with pytest.MonkeyPatch.context() as patched:
+        leave_out_figures(patched)
+        return sweep(configure(VARIANTS), runs_dir=tmp_path_factory.mktemp("variants"), workers=1, chunk=1)
+
+
+class TestVariants:
     @pytest.mark.parametrize("records", [1, 3, 8, 17])
-    def test_at_any_epoch(self, small_config, tmp_path, records):
-        config = small_config(*self.CONFIG)
-        expected = sweep(config, runs_dir=tmp_path, workers=1, chunk=1)
-        run = stop_after(start(config, tmp_path, workers=1, chunk=1), records)
+    def test_at_any_epoch(self, small_config, tmp_path, variants, records):
+        run, expected = stop_after(start(small_config(*VARIANTS), tmp_path, workers=1, chunk=1), records), variants
         resume(run)
         for (label, one), (same, other) in zip(run.variants(), expected.variants(), strict=True):
             assert label == same
@@ -120,7 +168,7 @@ class TestVariants:
         assert (job.is_done, list(job.records())) == (True, [])
 
     def test_one_alone_is_refused(self, small_config, tmp_path):
-        run = stop_after(start(small_config(*self.CONFIG), tmp_path, workers=1), 8)
+        run = stop_after(start(small_config(*VARIANTS), tmp_path, workers=1), 8)
         (variant, *_) = run.variant_folders()
         with pytest.raises(
             InputError, match=f"^{variant}: is a variant of a sweep; resume the whole sweep, {run.path}$"
@@ -128,14 +176,14 @@ class TestVariants:
             resume(variant)
 
     def test_problems_name_the_variant(self, small_config, tmp_path):
-        config = small_config(*self.CONFIG, "sweep.vary={training.schedule: [constant, cosine]}")
+        config = small_config(*VARIANTS, "sweep.vary={training.schedule: [constant, cosine]}")
         run = sweep(config, runs_dir=tmp_path, workers=1)
         with pytest.raises(InputError, match=r"cannot be changed .* \(in the variant cosine\)$"):
             resume(run, ["training.epochs=9"])
 
     def test_more_epochs(self, small_config, tmp_path):
-        run = sweep(small_config(*self.CONFIG), runs_dir=tmp_path, workers=1)
-        expected = sweep(small_config(*self.CONFIG, "training.epochs=8"), runs_dir=tmp_path, workers=1)
+        run = sweep(small_config(*VARIANTS), runs_dir=tmp_path, workers=1)
+        expected = sweep(small_config(*VARIANTS, "training.epochs=8"), runs_dir=tmp_path, workers=1)
         resume(run, ["training.epochs=8"])
         for (_, one), (_, other) in zip(run.variants(), expected.variants(), strict=True):
             assert results(one) == results(other)
@@ -170,21 +218,19 @@ class TestMoreEpochs:
         expected = sweep(small_config(*ROUNDS, "training.epochs=5"), runs_dir=tmp_path, workers=1)
         assert results(resume(run, ["training.epochs=5"], workers=1)) == results(expected)
 
-    def test_from_none(self, small_config, tmp_path):
+    def test_from_none(self, small_config, tmp_path, expected):
         run = sweep(small_config(*ROUNDS, "training.epochs=0"), runs_dir=tmp_path)
-        expected = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1)
-        assert results(resume(run, ["training.epochs=6"], workers=1)) == results(expected)
+        assert results(resume(run, ["training.epochs=6"], workers=1)) == expected
 
     def test_more_rounds(self, small_config, tmp_path):
         run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1, chunk=2)
         expected = sweep(small_config(*ROUNDS, "sweep.rounds=8"), runs_dir=tmp_path, workers=1)
         assert results(resume(run, ["sweep.rounds=8"], workers=1)) == results(expected)
 
-    def test_without_a_checkpoint_all_is_trained_again(self, small_config, tmp_path):
-        run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1)
-        (run.path / "checkpoint/0.checkpoint").unlink()
+    def test_without_a_checkpoint_all_is_trained_again(self, small_config, tmp_path, finished):
+        (finished.path / "checkpoint/0.checkpoint").unlink()
         expected = sweep(small_config(*ROUNDS, "training.epochs=9"), runs_dir=tmp_path, workers=1)
-        assert results(resume(run, ["training.epochs=9"], workers=1)) == results(expected)
+        assert results(resume(finished, ["training.epochs=9"], workers=1)) == results(expected)
 
 
 @pytest.mark.parametrize("change", [(), ("training.epochs=9",), ("training.epochs=4",)])
@@ -251,38 +297,33 @@ class TestRefused:
             resume(run, ["training.epochs=5"])
         assert path.exists()
 
-    def test_a_checkpoint_that_cannot_be_read_stays(self, small_config, tmp_path):
-        run = stop_after(start(small_config(*ROUNDS), tmp_path, workers=1), 3)
-        path = run.path / "checkpoint/0.checkpoint"
+    def test_a_checkpoint_that_cannot_be_read_stays(self, stopped):
+        path = stopped.path / "checkpoint/0.checkpoint"
         path.unlink()
         path.mkdir()
         with pytest.raises(InputError, match=r"0\.checkpoint: is a folder, not a file"):
-            resume(run)
+            resume(stopped)
         assert path.exists()
 
-    def test_all_at_once(self, small_config, tmp_path):
-        run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1)
+    def test_all_at_once(self, finished):
         with pytest.raises(InputError) as caught:
-            resume(run, ["training.batch_size=5", "optimizer.sgd.lr=0.2", "training.epochs=9"])
+            resume(finished, ["training.batch_size=5", "optimizer.sgd.lr=0.2", "training.epochs=9"])
         assert [problem.split(":")[0] for problem in caught.value.problems] == [
             "optimizer.sgd.lr",
             "training.batch_size",
         ]
 
-    def test_a_run_that_is_being_trained(self, small_config, tmp_path):
-        run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1)
-        with Lock(run.path), pytest.raises(InputError, match=f"^{run.path}: is being trained by another process$"):
-            resume(run)
+    def test_a_run_that_is_being_trained(self, finished):
+        path = finished.path
+        with Lock(path), pytest.raises(InputError, match=f"^{path}: is being trained by another process$"):
+            resume(finished)
 
-    def test_somebody_who_only_looks_is_waited_for(self, small_config, tmp_path):
-        run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1)
-        lock = Lock(run.path)
+    def test_somebody_who_only_looks_is_waited_for(self, finished):
+        lock = Lock(finished.path)
         Timer(0.05, lock.close).start()
-        resume(run)
+        resume(finished)
 
     def test_a_data_file_that_has_changed(self, tmp_path):
-        from minidl_cli import load_config
-
         table = tmp_path / "t.csv"
         table.write_text("a,kind\n" + "".join(f"{place**2},{'pq'[place % 2]}\n" for place in range(20)))
         (tmp_path / "c.yaml").write_text(
@@ -301,14 +342,6 @@ class TestRefused:
 
 
 class TestDamage:
-    @pytest.fixture
-    def stopped(self, small_config, tmp_path):
-        return stop_after(start(small_config(*ROUNDS), tmp_path, workers=1, chunk=3), 8)
-
-    @pytest.fixture
-    def expected(self, small_config, tmp_path):
-        return results(sweep(small_config(*ROUNDS), runs_dir=tmp_path / "expected", workers=1))
-
     @pytest.mark.parametrize("end", [b"3,", b"3,2,0.1,0.2", b"\n", b"3,2,0.1,,,,,,\xc3"])
     def test_torn_last_line(self, stopped, expected, end):
         with stopped.metrics_path.open("ab") as file:
@@ -391,8 +424,8 @@ class TestDamage:
 
 
 class TestFinished:
-    def test_changes_nothing(self, small_config, tmp_path):
-        run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1)
+    def test_changes_nothing(self, finished):
+        run = finished
         (run.path / "curves.png").write_bytes(b"")  # which is drawn last
         before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
         job = start_again(run)
@@ -400,12 +433,11 @@ class TestFinished:
         assert (job.done, list(job.records())) == (job.epochs, [])
         assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
 
-    def test_without_its_last_figure_it_is_completed(self, small_config, tmp_path, monkeypatch):
-        run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1)
-        expected, drawn = results(run), []
+    def test_without_its_last_figure_it_is_completed(self, finished, expected, monkeypatch):
+        drawn = []
         monkeypatch.setattr("minidl_cli.sweeps.drawing.draw_figures", lambda run, *_: drawn.append(run))
-        assert results(resume(run)) == expected
-        assert drawn == [run]
+        assert results(resume(finished)) == expected
+        assert drawn == [finished]
 
     def test_a_run_whose_rounds_all_diverged(self, small_config, tmp_path):
         with pytest.raises(TrainingError, match="every round diverged"):
@@ -416,6 +448,7 @@ class TestFinished:
             resume(run)
 
 
+@pytest.mark.usefixtures("forked_workers")
 class TestFailed:
     def test_the_others_are_as_ever_and_these_are_tried_again(self, small_config, tmp_path, monkeypatch):
         config = small_config(*ROUNDS, "sweep.rounds=3")
@@ -433,7 +466,7 @@ class TestFailed:
             assert run.weights()[name][2:].isnan().all()
         assert results(resume(run, workers=1)) == results(expected)
 
-    def test_all_rounds_are_tried_again(self, small_config, tmp_path, monkeypatch):
+    def test_all_rounds_are_tried_again(self, small_config, tmp_path, expected, monkeypatch):
         config = small_config(*ROUNDS)
         with monkeypatch.context() as patched:
             patched.setattr(workers, "work", dying.at_work)
@@ -441,7 +474,7 @@ class TestFailed:
                 sweep(config, runs_dir=tmp_path, workers=2)
         (run,) = Run.all(tmp_path)
         (run.path / "curves.png").write_bytes(b"")
-        assert results(resume(run, workers=1)) == results(sweep(config, runs_dir=tmp_path, workers=1))
+        assert results(resume(run, workers=1)) == expected
 
 
 def test_steps_stay_as_they_were(small_config, tmp_path, monkeypatch):
@@ -461,30 +494,26 @@ def test_steps_stay_as_they_were(small_config, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("is_finished", [True, False])
 @pytest.mark.parametrize(("old", "new"), [("lr: 0.1", "lr: 0.2"), ("rounds: 5", "rounds: 4")])
-def test_a_config_that_was_edited_is_refused(small_config, tmp_path, is_finished, old, new):
-    job = start(small_config(*ROUNDS), tmp_path, workers=1)
-    if is_finished:
-        list(job.records())
-    else:
-        stop_after(job, 3)
-    text = job.run.config_path.read_text()
-    job.run.config_path.write_text(text.replace(old, new))
+def test_a_config_that_was_edited_is_refused(finished, stopped, expected, is_finished, old, new):
+    run = finished if is_finished else stopped
+    text = run.config_path.read_text()
+    run.config_path.write_text(text.replace(old, new))
     with pytest.raises(InputError, match=r"config\.yaml: has changed since the rounds were trained; put it back"):
-        resume(job.run)
-    job.run.config_path.write_text(text)
-    assert results(resume(job.run)) == results(sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1))
+        resume(run)
+    run.config_path.write_text(text)
+    assert results(resume(run)) == expected
 
 
-def test_fewer_epochs_in_an_edited_config_are_refused(small_config, tmp_path):
-    run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1)
+def test_fewer_epochs_in_an_edited_config_are_refused(finished):
+    run = finished
     run.config_path.write_text(run.config_path.read_text().replace("epochs: 6", "epochs: 5"))
     with pytest.raises(InputError, match="cannot be less than the 6 that were trained already"):
         resume(run)
 
 
 @pytest.mark.parametrize("lost", ["weights/last.safetensors", "rounds.csv", "metrics.csv", "columns.json", "cut"])
-def test_results_that_were_lost_come_again(small_config, tmp_path, lost):
-    run = sweep(small_config(*ROUNDS), runs_dir=tmp_path, workers=1)
+def test_results_that_were_lost_come_again(finished, lost):
+    run = finished
     (run.path / "curves.png").write_bytes(b"")
     expected, columns = results(run), run.columns()
     weights = run.path / "weights/last.safetensors"
@@ -498,8 +527,8 @@ def test_results_that_were_lost_come_again(small_config, tmp_path, lost):
     assert (results(run), run.columns()) == (expected, columns)
 
 
-def test_other_versions_are_told(small_config, tmp_path):
-    run = stop_after(start(small_config(*ROUNDS), tmp_path, workers=1), 3)
+def test_other_versions_are_told(stopped):
+    run = stopped
     found = run.environment()
     run.write_json("environment.json", found | {"packages": found["packages"] | {"torch": "1.0"}})
     with pytest.warns(MinidlWarning, match=r"torch was 1\.0, and is .*: the last digits may differ"):

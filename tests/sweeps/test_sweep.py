@@ -35,21 +35,26 @@ def test_chunks_change_nothing(config, tmp_path, chunk):
     assert results(sweep(config, runs_dir=tmp_path, workers=1, chunk=chunk)) == expected
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_workers_change_nothing(config, tmp_path):
     expected = results(sweep(config, runs_dir=tmp_path, workers=1))
     assert results(sweep(config, runs_dir=tmp_path, workers=2, chunk=1)) == expected
 
 
 def test_many_rounds_need_few_open_files(small_config, tmp_path):
+    """In workers that are started as they are for users."""
+    config = small_config("sweep.rounds=200", "training.epochs=1")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
     try:
-        run = sweep(small_config("sweep.rounds=200", "training.epochs=1"), runs_dir=tmp_path, workers=2)
+        run = sweep(config, runs_dir=tmp_path, workers=2)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert len(run.rounds()) == 200
+    assert results(run) == results(sweep(config, runs_dir=tmp_path, workers=1))
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_rounds_whose_workers_die_again_and_again_failed(config, tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "work", dying.at_work)
     job = start(config, tmp_path, workers=2)
@@ -205,7 +210,7 @@ def test_zero_epochs(small_config, tmp_path):
 
 def test_a_batch_larger_than_the_data_is_one_batch(small_config, tmp_path):
     with pytest.warns(MinidlWarning, match="batch_size is 100, but there are 47 samples"):
-        run = train(small_config("training.batch_size=100"), runs_dir=tmp_path)
+        run = train(small_config("training.batch_size=100", "training.compiled=never"), runs_dir=tmp_path)
     assert run.summary()["steps"] == 3
 
 
@@ -233,6 +238,7 @@ def test_config_of_a_train_run_is_of_one_round(small_config, tmp_path):
     assert results(again) == results(run)
 
 
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_error_is_the_same_in_a_worker(small_config, tmp_path, workers):
     config = small_config("sweep.rounds=2")

@@ -11,6 +11,7 @@ from minidl_cli.errors import InputError, MinidlWarning, TrainingError
 from minidl_cli.runs.folder import Run
 from minidl_cli.sweeps.contrast import contrast, find_sides
 from minidl_cli.training.build import variants
+from tests.conftest import SMALL, leave_out_figures
 from tests.sweeps.contents import read_table, results
 
 VARY = "sweep.vary={model.1: [relu, sigmoid], optimizer.sgd.lr: [0.1, 0.3]}"
@@ -18,11 +19,15 @@ FOLDERS = ["relu-lr=0.1", "relu-lr=0.3", "sigmoid-lr=0.1", "sigmoid-lr=0.3"]
 LINEAR = ["model=[linear: 7, linear: 5, linear: 2]", "training.epochs=30"]
 
 
-@pytest.fixture
-def run(small_config, tmp_path, no_figures):
-    """The run of four variants of three rounds each."""
-    config = small_config(VARY, "sweep.rounds=3", "sweep.target={test_accuracy: 0.4, test_mse: 0.3}")
-    return sweep(config, runs_dir=tmp_path / "runs", workers=1)
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The run of four variants of three rounds each, which no test changes."""
+    folder = tmp_path_factory.mktemp("variants")
+    (folder / "small.yaml").write_text(SMALL)
+    settings = [VARY, "sweep.rounds=3", "sweep.target={test_accuracy: 0.4, test_mse: 0.3}"]
+    with pytest.MonkeyPatch.context() as patched:
+        leave_out_figures(patched)
+        return sweep(load_config(folder / "small.yaml", settings), runs_dir=folder / "runs", workers=1)
 
 
 def test_folder(run):
@@ -70,7 +75,7 @@ def test_resolved_config_repeats_the_sweep(run, tmp_path, no_figures):
         assert results(again.variant(folder)) == results(run.variant(folder))
 
 
-def test_workers_change_nothing(small_config, tmp_path, no_figures):
+def test_workers_change_nothing(small_config, tmp_path, no_figures, forked_workers):
     """They are started once, and stay for all variants."""
     settings = ["training.validation=0.2", "training.epochs=8", "training.early_stopping={patience: 1}"]
     config = small_config("sweep.vary={model.1: [relu, batch_norm]}", "sweep.rounds=4", *settings)

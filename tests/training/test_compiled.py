@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +39,6 @@ from tests.training.rounds import train as train_rounds
 DOUBLE = ("training.dtype=float64", "training.epochs=5")
 # One size of batch, so that there is one step to compile, and one to evaluate.
 EVEN = ("data.disc={train: 20, test: 20}",)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keeps compiled libraries in a folder of the tests' own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 def compiled(config: Config, seeds: Sequence[int]) -> CompiledTrainer:
@@ -111,15 +103,18 @@ def test_optimizers_agree(small_config, case):
     assert_agree(small_config(*DOUBLE, *EVEN, "model=[linear: 3, tanh, linear: 2]", f"optimizer={of(case)}"))
 
 
-# They have the same program.
+# They have the same program, that of a network that is trained as it stands.
+TWO_LAYERS = "model=[linear: 5, tanh, linear: 2]"
+
+
 @pytest.mark.parametrize("case", cases("schedule", SCHEDULES, Case), ids=str)
 def test_schedules_agree(small_config, case):
-    assert_agree(small_config(*DOUBLE, f"training.schedule={of(case)}"))
+    assert_agree(small_config(*DOUBLE, TWO_LAYERS, f"training.schedule={of(case)}"))
 
 
 @pytest.mark.parametrize("case", cases("initializer", INITIALIZERS, Case), ids=str)
 def test_initializers_agree(small_config, case):
-    assert_agree(small_config(*DOUBLE, f"init={of(case)}"))
+    assert_agree(small_config(*DOUBLE, TWO_LAYERS, f"init={of(case)}"))
 
 
 WIDTHS = [7, 8, 9, 15, 16, 17, 31, 33, 2]
@@ -138,7 +133,7 @@ MORE_OPTIONS = {
 
 @pytest.mark.parametrize("settings", (OPTIONS | MORE_OPTIONS).values(), ids=(OPTIONS | MORE_OPTIONS).keys())
 def test_options_agree(small_config, settings):
-    assert_agree(small_config(*DOUBLE, "model=[linear: 5, tanh, linear: 2]", *settings))
+    assert_agree(small_config(*DOUBLE, TWO_LAYERS, *settings))
 
 
 def test_early_stopping_agrees(small_config):
@@ -228,7 +223,7 @@ def test_the_stack_is_rebuilt(small_config):
     assert sizes[-1] < 6
 
 
-@pytest.mark.usefixtures("no_figures")
+@pytest.mark.usefixtures("no_figures", "forked_workers")
 def test_chunks_and_workers_change_nothing(small_config, tmp_path):
     config = small_config(*SHAPES["everything at once"], "training.compiled=always", "sweep.rounds=5")
     expected = sweep(config, runs_dir=tmp_path, workers=1)

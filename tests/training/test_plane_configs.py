@@ -12,11 +12,6 @@ FOLDER = Path(__file__).parents[2] / "configs" / "plane"
 FILES = sorted(FOLDER.glob("*.yaml"))
 
 
-@pytest.fixture(autouse=True)
-def _cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-
-
 def test_every_dataset_of_a_plane_has_one() -> None:
     names = {"checkerboard", "circles", "gaussians", "moons", "regression_2d", "spirals", "xor"}
     assert {file.stem for file in FILES} == names

@@ -66,6 +66,8 @@ class Access:
             InputError: the address is none, it is not secure, or a certificate cannot be used; or dask is missing.
         """
         protocol, host, port = _parts(address)
+        # As it was understood here, whatever else Dask would take it for.
+        address = f"{protocol}://{f'[{host}]' if ':' in host else host}:{port}"
         given = dict(zip(FILES, (tls_ca_file, tls_cert, tls_key), strict=True))
         if protocol == "tls":
             if insecure:

@@ -1,6 +1,7 @@
 """The workers of a Dask cluster, as an engine."""
 
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -12,7 +13,7 @@ from ...data.dataset import Dataset
 from ...errors import InputError, MinidlWarning
 from ..chunks import Event
 from ..engine import Failure, Saved
-from ..plan import Capacity, Plan
+from ..plan import THIS_MACHINE, Capacity, Plan
 from .access import Access
 from .connection import ask_workers, connect, connect_locally
 from .legs import Facts
@@ -38,6 +39,7 @@ class Cluster:
         self._access, self._stack = access, ExitStack()
         self._client: Client | None = None
         self._facts: dict[str, Facts] = {}
+        self._most: int | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -53,23 +55,28 @@ class Cluster:
         self._client = None
         self._stack.close()
 
-    def has_cuda(self) -> bool:
-        """Tell whether all workers have a CUDA device."""
-        self._connect(None)
-        return all(each.cuda_memory for each in self._facts.values())
+    def has_cuda(self, workers: int | None) -> bool:
+        """Do what `Engine.has_cuda` says."""
+        self._connect(workers, "cuda")
+        return all(each.gpu for each in self._facts.values())
 
     def capacity(self, workers: int | None, device: str) -> Capacity:
         """Do what `Engine.capacity` says: the workers are those that are there by now, or as many as may come."""
-        client = self._connect(workers)
-        lacking = [address for address, each in self._facts.items() if not each.cuda_memory]
-        if device != "cpu" and lacking:
-            raise InputError(f"--device {device}: worker {lacking[0]} has no CUDA device")
-        workers_found = client.scheduler_info(n_workers=-1)["workers"]
-        limits = {address: worker["memory_limit"] for address, worker in workers_found.items()}
-        of_hosts = (limits.get(address) or each.memory for address, each in self._facts.items())
-        of_gpus = (each.cuda_memory for each in self._facts.values())
-        count = workers or len(self._facts)
-        return Capacity(count, count * min(of_hosts if device == "cpu" else of_gpus), device, "the cluster")
+        client = self._connect(workers, device)
+        lacking = [address for address, each in self._facts.items() if device != "cpu" and not each.gpu]
+        if lacking:
+            raise InputError(f"--device {device}: worker {lacking[0]} has no such device")
+        found = client.scheduler_info(n_workers=-1)["workers"]
+        # Several workers may share a machine's memory, or a GPU's.
+        places = {address: each.gpu or found[address]["host"] for address, each in self._facts.items()}
+        sharing = Counter(places.values())
+        memory = min(
+            (found[address]["memory_limit"] if device == "cpu" else 0)
+            or (each.memory if device == "cpu" else each.gpu_memory) // sharing[places[address]]
+            for address, each in self._facts.items()
+        )
+        self._most, count = workers, workers or len(self._facts)
+        return Capacity(count, count * memory, device, "the cluster" if self._access else THIS_MACHINE)
 
     def describe(self) -> Mapping[str, Any]:
         """Do what `Engine.describe` says."""
@@ -93,11 +100,11 @@ class Cluster:
 
     def train(self, config: Config, plan: Plan, dataset: Dataset, saved: Saved) -> Iterator[Event | Failure]:
         """Do what `Engine.train` says."""
-        yield from Relay(self._connect(None), config, plan, dataset, saved).events()
+        yield from Relay(self._connect(None, plan.device), config, plan, dataset, saved, self._most).events()
 
-    def _connect(self, workers: int | None) -> "Client":
+    def _connect(self, workers: int | None, device: str) -> "Client":
         if self._client is None:
             way = connect(self._access) if self._access else connect_locally(workers)
             self._client = self._stack.enter_context(way)
-            self._facts = ask_workers(self._client)
+            self._facts = ask_workers(self._client, device)
         return self._client

@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import resource_tracker
@@ -63,8 +63,12 @@ def connect(access: Access) -> Iterator["Client"]:
         except (OSError, ValueError, RuntimeError, TypeError, AssertionError) as error:
             raise InputError(f"{place}: does not let us in: {_reason(error)}") from error
         with _closing(client):
-            if not client.nthreads():
-                raise InputError(f"{place}: has no workers; start some: dask worker {access.address} --nthreads 1")
+            threads = client.nthreads()
+            if not threads:
+                raise InputError(f"{place}: has no workers; start some, as docs/cluster.md shows")
+            if several := [f"{address} has {count}" for address, count in threads.items() if count > 1]:
+                problem = f"workers train with one thread each, but {several[0]}"
+                warnings.warn(f"{problem}; start them with --nthreads 1 --nworkers -1", MinidlWarning, stacklevel=2)
             yield client
 
 
@@ -86,6 +90,7 @@ def connect_locally(workers: int | None) -> Iterator["Client"]:
 
     Interrupted.begin()
     with _quiet(), TemporaryDirectory(prefix="minidl-") as folder:
+        cluster = None
         try:
             # A cluster that is interrupted while it starts leaves processes behind.
             with dask.config.set(SETTINGS | {"temporary-directory": folder}), _deaf_children(), Interrupted.deferred():
@@ -99,25 +104,33 @@ def connect_locally(workers: int | None) -> Iterator["Client"]:
                     local_directory=folder,
                     silence_logs=SILENT,
                 )
-        except (OSError, RuntimeError) as error:
-            raise InputError(f"--engine dask: a cluster cannot be started here: {_reason(error)}") from error
-        try:
             with Client(cluster, timeout=CONNECT_SECONDS, set_as_default=False) as client:
                 yield client
+        except (OSError, RuntimeError) as error:
+            Interrupted.check()
+            if cluster:
+                raise
+            raise InputError(f"--engine dask: a cluster cannot be started here: {_reason(error)}") from error
         finally:
-            _end(cluster)
+            if cluster:
+                _end(cluster)
 
 
-def ask_workers(client: "Client") -> dict[str, Facts]:
-    """Return the facts of all workers, by their addresses.
+def ask_workers(client: "Client", device: str, workers: Collection[str] | None = None) -> dict[str, Facts]:
+    """Return the facts of workers, by their addresses.
+
+    Args:
+        client: the connection to the scheduler.
+        device: the device that is asked for, besides.
+        workers: whom to ask; None for all.
 
     Raises:
         InputError: a worker does not answer, or has other versions than this process.
     """
     # What `client.run` does, but for the time that workers have: a worker that hangs would take forever.
-    ask = partial(client.sync, client._run, facts, on_error="return")
+    ask = partial(client.sync, client._run, facts, device, on_error="return")
     try:
-        found = ask(callback_timeout=ANSWER_SECONDS)
+        found = ask(workers=None if workers is None else list(workers), callback_timeout=ANSWER_SECONDS)
     except (TimeoutError, OSError) as error:
         problem = f"not all workers of the cluster answer within {ANSWER_SECONDS} seconds"
         raise InputError(f"{problem}; see whether one hangs") from error
@@ -150,8 +163,8 @@ def check_workers(found: Mapping[str, Facts | Exception], own: Facts) -> dict[st
 
 def _end(cluster: "LocalCluster") -> None:
     """End a cluster of this machine: in peace if that does not take long, as where a worker is in a long epoch."""
-    processes = [worker.pid for worker in cluster.workers.values()]
-    closing = Thread(target=cluster.close, daemon=True)
+    processes = [worker.pid for worker in cluster.workers.values() if worker.pid]
+    closing = Thread(target=_close, args=[cluster], daemon=True)
     closing.start()
     closing.join(CLOSE_SECONDS)
     if closing.is_alive():
@@ -159,6 +172,11 @@ def _end(cluster: "LocalCluster") -> None:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         closing.join(CLOSE_SECONDS)
+
+
+def _close(cluster: "LocalCluster") -> None:
+    with suppress(Exception):  # it is over, in whatever way
+        cluster.close()
 
 
 @contextmanager

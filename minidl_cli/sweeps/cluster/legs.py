@@ -8,27 +8,29 @@ from dataclasses import dataclass, field
 from threading import Lock, Timer, get_ident
 from time import monotonic
 from traceback import format_exc
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
-from distributed import get_worker
 
 from ... import __version__
 from ...compiled.library import find_compiler
 from ...config.schema import Config
 from ...data.dataset import Dataset, Parcel
-from ...errors import CompilationError, MinidlError, is_lack_of_memory
+from ...errors import CompilationError, InputError, MinidlError, is_lack_of_memory
 from ...interrupts import GRACE_SECONDS, Interrupted
 from ...nn.product import stacking_is_exact
 from ...runs.environment import physical_memory
 from ...training.checkpoint import Checkpoint
-from ...training.device import has_cuda
+from ...training.device import find_device
 from ...training.exactness import single_thread
 from ...training.round import Round
 from ...training.trainer import EpochRecord
 from ..chunks import train_chunk
 from ..plan import Chunk, capacity_here
 from ..timetable import Timetable
+
+# After how long to forget the data of a sweep whose client was killed, so that it could not say that it has ended.
+FORGET_SECONDS = 3600.0
 
 
 @dataclass
@@ -41,7 +43,6 @@ class Leg:
         rounds: all rounds of the chunk if it has come to its end; none otherwise.
         error: what ended it. (Of errors that tasks raise, Dask does not tell all: of some, nobody ever hears.)
         without_data: the address of a worker that has yet to get the sweep's data.
-        seconds: how long it took.
     """
 
     records: list[EpochRecord] = field(default_factory=list)
@@ -49,7 +50,6 @@ class Leg:
     rounds: list[Round] = field(default_factory=list)
     error: Exception | None = None
     without_data: str | None = None
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ class Facts:
         target: what identifies the processor that it writes for, and how.
         is_exact: whether matrix products do not depend on a round's place in a stack.
         memory: the bytes of memory of the machine.
-        cuda_memory: the bytes that stacks may take of its CUDA device; 0 if it has none.
+        gpu: what identifies the GPU that was asked for; None if it has none, or none was asked for.
+        gpu_memory: the bytes that stacks may take of it.
     """
 
     minidl: str
@@ -74,11 +75,12 @@ class Facts:
     target: str
     is_exact: bool
     memory: int
-    cuda_memory: int
+    gpu: str | None = None
+    gpu_memory: int = 0
 
     @classmethod
-    def here(cls) -> "Facts":
-        """Return those of this process."""
+    def here(cls, device: str = "cpu") -> "Facts":
+        """Return those of this process, and of the device that rounds are to train on."""
         try:
             found = find_compiler()
             compiler, target = found.version, found.fingerprint
@@ -92,8 +94,19 @@ class Facts:
             target=target,
             is_exact=_products_are_exact(),
             memory=physical_memory(),
-            cuda_memory=capacity_here(device="cuda").memory if has_cuda() else 0,
+            **_facts_of_gpu(device),
         )
+
+
+def _facts_of_gpu(device: str) -> dict[str, Any]:
+    try:
+        found = find_device(device)
+    except InputError:
+        return {}
+    if found.type == "cpu":
+        return {}
+    identity = str(torch.cuda.get_device_properties(found).uuid)
+    return {"gpu": identity, "gpu_memory": capacity_here(device=device).memory}
 
 
 def _products_are_exact() -> bool:
@@ -101,9 +114,9 @@ def _products_are_exact() -> bool:
         return stacking_is_exact(torch.float32)
 
 
-async def facts() -> Facts:
+async def facts(device: str) -> Facts:
     """Return the facts of this worker, which goes on listening while PyTorch is imported and a compiler is tried."""
-    return await to_thread(Facts.here)
+    return await to_thread(Facts.here, device)
 
 
 def train_leg(
@@ -124,12 +137,12 @@ def train_leg(
         seconds: after how long to stop, at the end of an epoch.
         sweep: whose leg it is, as `hand_out` and `stop` take it.
     """
-    began, leg = monotonic(), Leg()
-    with _AtWork(sweep):
+    leg = Leg()
+    with _ONE_AT_A_TIME, _AtWork(sweep):
         if sweep in _AtWork.stopped:
             return leg
         if sweep not in _datasets:
-            return Leg(without_data=get_worker().address)
+            return Leg(without_data=_address())
         deadline = _Deadline(sweep, seconds)
         try:
             checkpoint = Checkpoint.decode(saved) if saved else None
@@ -147,8 +160,15 @@ def train_leg(
             pass  # what there was before has been kept
         except Exception as error:
             leg.error = _fit_to_be_sent(error)
-    leg.seconds = monotonic() - began
     return leg
+
+
+def _address() -> str:
+    """Return the address of the worker that this thread belongs to."""
+    from distributed import get_worker  # which whoever only asks for facts need not have
+
+    address: str = get_worker().address
+    return address
 
 
 def _fit_to_be_sent(error: Exception) -> Exception:
@@ -165,8 +185,10 @@ _datasets: dict[str, Dataset] = {}
 
 
 def hand_out(sweep: str, parcel: Parcel) -> None:
-    """Give this process the dataset of a sweep."""
-    _datasets[sweep] = parcel()
+    """Give this process the dataset of a sweep, in the place of those of sweeps that are not heard of any more."""
+    for name in [name for name, last in _AtWork.last_use.items() if monotonic() > last + FORGET_SECONDS]:
+        _datasets.pop(name, None)
+    _datasets[sweep], _AtWork.last_use[sweep] = parcel(), monotonic()
 
 
 def stop(sweep: str) -> None:
@@ -183,10 +205,12 @@ class _Deadline(Timetable):
 
     def __init__(self, sweep: str, seconds: float):
         super().__init__()
-        self._sweep, self._end = sweep, monotonic() + seconds
+        self._sweep, self._seconds, self._end = sweep, seconds, float("inf")
         self.has_come = False
 
     def is_due(self, every: float) -> bool:
+        # The time begins with the first epoch's end: what comes before is to build the trainer, mostly.
+        self._end = min(self._end, monotonic() + self._seconds)
         self.has_come = monotonic() >= self._end or self._sweep in _AtWork.stopped
         return self.has_come
 
@@ -194,33 +218,37 @@ class _Deadline(Timetable):
 class _Stopped(Interrupted):
     """The sweep was stopped. It is raised in the thread that trains, as a signal is in a process of its own."""
 
-    def __init__(self) -> None:
-        super().__init__(signal.SIGTERM)
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__(number)
+
+
+# A process trains one leg at a time, however many threads a worker has. Whatever is raised in a thread, at whatever
+# moment, a lock that is entered as a context is left.
+_ONE_AT_A_TIME = Lock()
 
 
 class _AtWork:
-    """The thread that trains a leg: one in each process, however many a worker has."""
+    """The thread that trains a leg."""
 
     stopped: ClassVar[set[str]] = set()
+    last_use: ClassVar[dict[str, float]] = {}
     _sweep: ClassVar[str | None] = None
     _thread: ClassVar[int] = 0
-    _one_at_a_time: ClassVar[Lock] = Lock()
     _changing: ClassVar[Lock] = Lock()
 
     def __init__(self, sweep: str):
         self._of = sweep
 
     def __enter__(self) -> None:
-        self._one_at_a_time.acquire()
         with self._changing:
             type(self)._sweep, type(self)._thread = self._of, get_ident()
 
     def __exit__(self, *_: object) -> None:
         with self._changing:
             type(self)._sweep = None
+            self.last_use[self._of] = monotonic()
             # What was to be raised, and was not yet, would be raised in the middle of something else.
             _raise_in(self._thread, None)
-        self._one_at_a_time.release()
 
     @classmethod
     def interrupt(cls, sweep: str) -> None:

@@ -4,7 +4,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -14,13 +14,15 @@ from uuid import uuid4
 
 from ...config.schema import Config
 from ...data.dataset import Dataset
-from ...errors import MinidlWarning, TrainingError
+from ...errors import InputError, MinidlWarning, TrainingError
 from ...interrupts import GRACE_SECONDS, Interrupted
 from ...training.checkpoint import Checkpoint
+from ...training.trainer import EpochRecord
 from ..chunks import Event
 from ..engine import POLL_SECONDS, STOP_SECONDS, TRIES, Failure, Saved
 from ..plan import Chunk, Plan
 from ..timetable import COSTS_BETWEEN, Timetable
+from .connection import ask_workers
 from .legs import Leg, hand_out, stop, train_leg
 
 if TYPE_CHECKING:
@@ -41,25 +43,35 @@ class _Course:
         checkpoint: what to go on from; None to start.
         leg_seconds: how long its next leg is to take.
         is_kept: whether the checkpoint was handed on.
-        timetable: when to hand on another.
+        records: the records before it that were not handed on yet.
+        timetable: when to hand on another checkpoint.
         submitted: when its last leg was submitted.
         is_suspect: whether its last leg may have killed workers, and nobody knows: others were at work, too.
-        new_workers: on how many workers in a row it came that had no data yet.
+        suspicions: how often that was so.
+        deserted: how often in a row it came to a worker without data, while another was gone.
     """
 
     chunk: Chunk
     checkpoint: Checkpoint | None
     leg_seconds: float
     is_kept: bool = True
+    records: deque[EpochRecord] = field(default_factory=deque)
     timetable: Timetable = field(default_factory=Timetable)
     submitted: float = 0.0
     is_suspect: bool = False
-    new_workers: int = 0
+    suspicions: int = 0
+    deserted: int = 0
 
-    def goes_on_from(self, checkpoint: Checkpoint | None) -> None:
+    @property
+    def seconds(self) -> float:
+        """How long it was trained."""
+        return self.checkpoint.seconds if self.checkpoint else 0.0
+
+    def add(self, leg: Leg) -> None:
         """Note what a leg has come to, if it has come that far."""
-        if checkpoint:
-            self.checkpoint, self.is_kept = checkpoint, False
+        if leg.checkpoint:
+            self.checkpoint, self.is_kept = leg.checkpoint, False
+            self.records.extend(leg.records)
 
 
 class Relay:
@@ -74,14 +86,18 @@ class Relay:
         plan: which rounds train together.
         dataset: the config's.
         saved: returns what a chunk can go on from.
+        most: how many legs there may be at a time; None for as many as there are workers.
     """
 
-    def __init__(self, client: "Client", config: Config, plan: Plan, dataset: Dataset, saved: Saved):
+    def __init__(
+        self, client: "Client", config: Config, plan: Plan, dataset: Dataset, saved: Saved, most: int | None = None
+    ):
         self._client, self._config, self._plan, self._dataset, self._saved = client, config, plan, dataset, saved
-        self._name = f"minidl-{uuid4().hex}"
-        self._waiting: deque[_Course | Chunk] = deque(plan.chunks)
-        self._suspects: deque[_Course] = deque()
+        self._name, self._most = f"minidl-{uuid4().hex}", most
+        self._chunks, self._courses = deque(plan.chunks), list[_Course]()
+        self._waiting, self._suspects = deque[_Course](), deque[_Course]()
         self._at_work: dict[Future[Leg], _Course] = {}
+        self._equipped: set[str] = set()
         self._done: SimpleQueue[Future[Leg] | None] = SimpleQueue()
         self._arrived: SimpleQueue[tuple[Future[Leg], Leg]] = SimpleQueue()
         self._loss = f"the connection to {client.scheduler_info()['address']} is lost; what was finished is kept"
@@ -91,15 +107,15 @@ class Relay:
         """Train all rounds, as `Engine.train` does."""
         Thread(target=self._fetch, daemon=True).start()
         try:
-            self._hand_out_data()
-            while self._waiting or self._suspects or self._at_work:
+            self._equip_workers()
+            while self._chunks or self._waiting or self._suspects or self._at_work:
                 self._submit_waiting()
                 if news := self._news(POLL_SECONDS):
                     yield from self._settle(*news)
                 Interrupted.check()
                 self._check_connection()
                 if monotonic() > self._last_news + SILENCE_SECONDS:
-                    self._has_workers()
+                    self._workers()
             self._stop_workers()
         except BaseException as error:
             self._stop_workers()
@@ -109,40 +125,59 @@ class Relay:
         finally:
             self._done.put(None)
 
-    def _hand_out_data(self, *workers: str) -> None:
-        """Give some workers the data, or all that there are."""
+    def _equip_workers(self, *lacking: str) -> bool:
+        """Give the data to workers that lack them and all that are new, and return whether others are gone.
+
+        Raises:
+            TrainingError: a worker that has come meanwhile has other versions.
+        """
+        there = set(self._workers())
+        are_gone, new = bool(self._equipped - there), there - self._equipped
+        if self._equipped and new:
+            try:
+                ask_workers(self._client, self._plan.device, new)
+            except InputError as error:
+                raise TrainingError(error.problems) from error
         with self._asking():
-            self._client.run(
-                hand_out, self._name, self._dataset.parcel(), workers=list(workers) or None, on_error="ignore"
-            )
+            without = [*new, *(set(lacking) & there - new)]
+            self._client.run(hand_out, self._name, self._dataset.parcel(), workers=without, on_error="ignore")
+        self._equipped = there
+        return are_gone
 
     def _submit_waiting(self) -> None:
         """Submit a leg for each worker that has none; a suspect's only alone."""
-        if self._suspects:
-            if not self._at_work and self._has_workers():
-                self._submit(self._suspects.popleft())
+        if any(course.is_suspect for course in self._at_work.values()):
             return
-        while self._waiting and self._has_room() and self._has_workers():
-            course = self._waiting.popleft()
-            self._submit(course if isinstance(course, _Course) else _Course(course, self._saved(course), SHORTEST_LEG))
+        if self._suspects:
+            if not self._at_work and self._workers():
+                self._submit(self._suspects.popleft())
+        elif self._waiting or self._chunks:
+            workers = len(self._workers())
+            room = min(workers, self._most or workers) - len(self._at_work)
+            for _ in range(min(room, len(self._waiting) + len(self._chunks))):
+                self._submit(self._waiting.popleft() if self._waiting else self._begin(self._chunks.popleft()))
 
-    def _has_room(self) -> bool:
-        is_trial = any(course.is_suspect for course in self._at_work.values())
-        return not is_trial and len(self._at_work) < self._plan.workers
+    def _begin(self, chunk: Chunk) -> _Course:
+        course = _Course(chunk, self._saved(chunk), SHORTEST_LEG)
+        self._courses.append(course)
+        return course
 
     def _submit(self, course: _Course) -> None:
         self._legs += 1
         course.submitted = monotonic()
-        future = self._client.submit(
-            train_leg,
-            self._config,
-            course.chunk,
-            course.checkpoint.encode() if course.checkpoint else None,
-            self._plan.device,
-            course.leg_seconds,
-            self._name,
-            key=f"{self._name}-{self._legs}",
-        )
+        try:
+            future = self._client.submit(
+                train_leg,
+                self._config,
+                course.chunk,
+                course.checkpoint.encode() if course.checkpoint else None,
+                self._plan.device,
+                course.leg_seconds,
+                self._name,
+                key=f"{self._name}-{self._legs}",
+            )
+        except Exception as error:
+            raise TrainingError(self._loss) from error
         self._at_work[future] = course
         future.add_done_callback(self._done.put)
 
@@ -171,19 +206,23 @@ class Relay:
         if leg.without_data:
             yield from self._meet_new_worker(course, leg.without_data)
             return
-        course.goes_on_from(leg.checkpoint)
-        course.is_suspect, course.new_workers = False, 0
-        every = self._config.training.checkpoint_every
+        before, every = course.seconds, self._config.training.checkpoint_every
+        course.add(leg)
+        course.is_suspect, course.deserted = False, 0
         if not leg.rounds:
             # So that all that is no training takes about 1% of the time.
-            overhead = monotonic() - course.submitted - leg.seconds
+            overhead = monotonic() - course.submitted - (course.seconds - before)
             course.leg_seconds = max(min(COSTS_BETWEEN * overhead, every), SHORTEST_LEG)
             self._waiting.appendleft(course)
             self._submit_waiting()  # before anything is done with the records: the worker waits
-        yield from leg.records
+        while course.records:
+            yield course.records.popleft()
+            Interrupted.check()
         if leg.rounds or course.timetable.is_due(every):
             yield from self._keep(course)
         yield from leg.rounds
+        if leg.rounds:
+            self._courses.remove(course)
 
     def _keep(self, course: _Course) -> Iterator[Event]:
         """Hand on the checkpoint that there is, unless that was done."""
@@ -193,19 +232,21 @@ class Relay:
             course.timetable.took(monotonic() - began)
 
     def _meet_new_worker(self, course: _Course, address: str) -> Iterator[Failure]:
-        """Hand out the data to a worker; unless a chunk meets one new worker after the other: those before it died."""
-        course.new_workers += 1
-        if course.new_workers <= TRIES:
-            self._hand_out_data(address)
+        """Give the data to new workers; unless they come in the place of workers that die of a chunk."""
+        course.deserted += self._equip_workers(address)
+        if course.deserted < TRIES:
             (self._suspects if course.is_suspect else self._waiting).appendleft(course)
         else:
-            course.new_workers = 0
+            course.deserted = 0
             yield from self._suspect(course, f"their worker died, {TRIES} times")
 
     def _suspect(self, course: _Course, reason: str) -> Iterator[Failure]:
-        """Try a chunk alone if its leg may have killed workers; it did if nothing was beside it."""
+        """Try a chunk alone if its leg may have killed workers; it did if nothing was beside it, or time and again."""
+        course.suspicions += 1
         if course.is_suspect:
             yield Failure(course.chunk, f"{reason}, with nothing else at work")
+        elif course.suspicions > TRIES:
+            yield Failure(course.chunk, f"{reason}, and again each time after it was tried alone")
         else:
             course.is_suspect, course.leg_seconds = True, SHORTEST_LEG
             self._suspects.append(course)
@@ -228,17 +269,18 @@ class Relay:
         if isinstance(error, CancelledError):
             self._check_connection()
             return "their worker was lost"
-        raise error
+        # What a leg itself may raise is no OSError.
+        raise TrainingError(self._loss) if isinstance(error, OSError) else error
 
-    def _has_workers(self) -> bool:
-        """Tell whether the cluster has a worker, with a warning if it has had none for long."""
+    def _workers(self) -> list[str]:
+        """Return the addresses of all workers, with a warning if there was none for long."""
         with self._asking():
-            if self._client.nthreads():
-                return True
+            if found := list(self._client.nthreads()):
+                return found
         if monotonic() > self._last_news + SILENCE_SECONDS and not self._has_warned:
             self._has_warned = True
             warnings.warn("no worker is left in the cluster; waiting for one", MinidlWarning, stacklevel=2)
-        return False
+        return []
 
     def _check_connection(self) -> None:
         """Make sure that the scheduler is there.
@@ -262,21 +304,21 @@ class Relay:
         """Ask the workers to stop, without waiting for that: who cannot be reached will come to the end of its leg."""
         if self._client.status == "running":
             # Where the link is cut, the scheduler does not even answer.
-            asking = Thread(
-                target=self._client.run, args=(stop, self._name), kwargs={"on_error": "ignore"}, daemon=True
-            )
+            asking = Thread(target=self._ask_to_stop, daemon=True)
             asking.start()
             asking.join(GRACE_SECONDS)
 
+    def _ask_to_stop(self) -> None:
+        with suppress(Exception):  # there may be nobody to ask any more
+            self._client.run(stop, self._name, on_error="ignore")
+
     def _last_events(self) -> Iterator[Event]:
-        """Yield what workers have to say before they stop, and the checkpoints that were not handed on before."""
+        """Yield what workers have to say before they stop, and all that was not handed on before."""
         deadline = monotonic() + STOP_SECONDS
-        unkept = [course for course in (*self._suspects, *self._waiting) if isinstance(course, _Course)]
         while self._at_work and (left := deadline - monotonic()) > 0:
             if news := self._news(left):
                 course, leg = news
-                unkept.append(course)
-                course.goes_on_from(leg.checkpoint)
-                yield from leg.records
-        for course in [*unkept, *self._at_work.values()]:
+                course.add(leg)
+        for course in self._courses:
+            yield from course.records
             yield from self._keep(course)
