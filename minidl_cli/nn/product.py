@@ -6,6 +6,8 @@ row, the product is therefore computed as two copies. All other sizes agree on o
 `MKL_CBWR` selects; `stacking_is_exact` checks that on the machine at hand.
 """
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -43,6 +45,7 @@ def _twice(matrix: Tensor) -> Tensor:
     return matrix.expand(2, -1, -1)
 
 
+@cache
 def stacking_is_exact(dtype: torch.dtype) -> bool:
     """Tell whether this machine's products give each round the same bits at every place in a stack.
 

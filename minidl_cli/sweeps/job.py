@@ -123,11 +123,12 @@ class RoundsJob:
                             rounds[event.seed] = event
                         case Failure():
                             failures.append(event)
+            seconds = perf_counter() - started
             if is_last:
                 engine.dismiss()
             rounds |= {seed: self._failed(seed) for failure in failures for seed in failure.seeds}
             ordered = [rounds[seed] for seed in config.seeds]
-            write_results(run, task, ordered, log, perf_counter() - started, failures)
+            write_results(run, task, ordered, log, seconds, failures)
         except OSError as error:
             raise TrainingError(f"{run.path}: cannot be written: {error.strerror or error}") from error
 

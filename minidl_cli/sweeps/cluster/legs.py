@@ -157,7 +157,7 @@ def train_leg(
                     case Round():
                         leg.rounds.append(event)
         except Interrupted:
-            pass  # what there was before has been kept
+            _AtWork.is_raised = False  # what there was before has been kept
         except Exception as error:
             leg.error = _fit_to_be_sent(error)
     return leg
@@ -232,6 +232,8 @@ class _AtWork:
 
     stopped: ClassVar[set[str]] = set()
     last_use: ClassVar[dict[str, float]] = {}
+    # Whether what is to end the leg is on its way.
+    is_raised: ClassVar[bool] = False
     _sweep: ClassVar[str | None] = None
     _thread: ClassVar[int] = 0
     _changing: ClassVar[Lock] = Lock()
@@ -247,14 +249,18 @@ class _AtWork:
         with self._changing:
             type(self)._sweep = None
             self.last_use[self._of] = monotonic()
-            # What was to be raised, and was not yet, would be raised in the middle of something else.
-            _raise_in(self._thread, None)
+            # What was not raised yet would be raised in the middle of something else. (To take back what is not there
+            # would have Python 3.11 look for it ever after, which makes it slower.)
+            if _AtWork.is_raised:
+                _raise_in(self._thread, None)
+                _AtWork.is_raised = False
 
     @classmethod
     def interrupt(cls, sweep: str) -> None:
         """Raise in the thread that trains a leg of a sweep, if there is one."""
         with cls._changing:
             if cls._sweep == sweep:
+                cls.is_raised = True
                 _raise_in(cls._thread, _Stopped)
 
 
