@@ -166,15 +166,8 @@ def _worthwhile_workers(task: Task, capacity: Capacity, footprint: Footprint, is
     return max(1, min(cores, capacity.memory // footprint.of(1).total))
 
 
-def settle_device(name: str, tasks: Sequence[Task]) -> str:
-    """Return the device that a name stands for: for `auto` a GPU if it takes less time, the CPU otherwise.
-
-    Args:
-        name: a device, as `find_device` takes it, or `auto`, where there is a GPU.
-        tasks: what is to be trained, one after the other.
-    """
-    if name != "auto":
-        return name
+def faster_device(tasks: Sequence[Task]) -> str:
+    """Return where tasks, one after the other, take less time, if there is a GPU: `cuda` or `cpu`."""
     if any(task.config.framework == "torch" for task in tasks):
         return "cpu"
     on_gpu = GPU_START_SECONDS + sum(map(_expected_gpu_seconds, tasks))

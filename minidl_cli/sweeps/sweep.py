@@ -12,7 +12,7 @@ from ..runs.folder import DEFAULT_RUNS_DIR, VARIANTS, Run
 from ..training.build import build, variants
 from .engine import Engine
 from .job import Job, RoundsJob, VariantsJob
-from .plan import Capacity, settle_device
+from .plan import Capacity, faster_device
 from .planned import Planned, first_files
 from .workers import Workers
 
@@ -137,7 +137,7 @@ def settled(configs: Sequence[Config], workers: int | None, device: str, engine:
     """Return the device that a name stands for, which is one for all configs: see `sweep`."""
     if device != "auto":
         return device
-    return settle_device(device, [build(each) for each in configs]) if engine.has_cuda(workers) else "cpu"
+    return faster_device([build(each) for each in configs]) if engine.has_cuda(workers) else "cpu"
 
 
 def _create(runs_dir: Path, config: Config, files: dict[str, str], engine: Engine) -> Run:

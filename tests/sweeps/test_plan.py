@@ -7,7 +7,9 @@ import torch
 
 from minidl_cli import load_config
 from minidl_cli.sweeps import plan as planning
-from minidl_cli.sweeps.plan import Capacity, capacity_here, default_workers, expected_seconds, plan, settle_device
+from minidl_cli.sweeps.plan import Capacity, capacity_here, default_workers, expected_seconds, faster_device, plan
+from minidl_cli.sweeps.sweep import settled
+from minidl_cli.sweeps.workers import Workers
 from minidl_cli.training import memory
 from minidl_cli.training.build import build
 
@@ -132,21 +134,21 @@ class TestSettlingTheDevice:
 
     def test_a_name_stands_for_itself(self, task):
         for name in ("cpu", "cuda", "cuda:1"):
-            assert settle_device(name, [task()]) == name
+            assert settled([task().config], None, name, Workers()) == name
 
     def test_what_is_large_goes_to_the_gpu_and_what_is_small_does_not(self, task):
-        assert settle_device("auto", [task(*self.LARGE)]) == "cuda"
-        assert settle_device("auto", [task("training.epochs=100")]) == "cpu"
-        assert settle_device("auto", [task("sweep.rounds=1", LONG)]) == "cpu"  # which hardly fills a GPU
-        assert settle_device("auto", [task("training.epochs=0")]) == "cpu"
+        assert faster_device([task(*self.LARGE)]) == "cuda"
+        assert faster_device([task("training.epochs=100")]) == "cpu"
+        assert faster_device([task("sweep.rounds=1", LONG)]) == "cpu"  # which hardly fills a GPU
+        assert faster_device([task("training.epochs=0")]) == "cpu"
 
     def test_variants_are_taken_together(self, task):
         one = task("sweep.rounds=100", "training.epochs=10", "training.batch_size=47", "model.0.linear=1000")
-        assert settle_device("auto", [one]) == "cpu"
-        assert settle_device("auto", [one] * 1000) == "cuda"
+        assert faster_device([one]) == "cpu"
+        assert faster_device([one] * 1000) == "cuda"
 
     def test_pytorch_s_modules_train_on_the_cpu(self, task):
-        assert settle_device("auto", [task(*self.LARGE, "framework=torch")]) == "cpu"
+        assert faster_device([task(*self.LARGE, "framework=torch")]) == "cpu"
 
 
 class TestWhatAGPUHas:

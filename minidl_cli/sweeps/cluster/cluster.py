@@ -66,17 +66,22 @@ class Cluster:
         lacking = [address for address, each in self._facts.items() if device != "cpu" and not each.gpu]
         if lacking:
             raise InputError(f"--device {device}: worker {lacking[0]} has no such device")
-        found = client.scheduler_info(n_workers=-1)["workers"]
-        # Several workers may share a machine's memory, or a GPU's.
-        places = {address: each.gpu or found[address]["host"] for address, each in self._facts.items()}
-        sharing = Counter(places.values())
-        memory = min(
-            (found[address]["memory_limit"] if device == "cpu" else 0)
-            or (each.memory if device == "cpu" else each.gpu_memory) // sharing[places[address]]
-            for address, each in self._facts.items()
-        )
         self._most, count = workers, workers or len(self._facts)
+        memory = self._memory_of_machines(client) if device == "cpu" else self._memory_of_gpus()
         return Capacity(count, count * memory, device, "the cluster" if self._access else THIS_MACHINE)
+
+    def _memory_of_machines(self, client: "Client") -> int:
+        """Return the bytes that each worker has: what it is limited to, or its share of its machine's."""
+        found = client.scheduler_info(n_workers=-1)["workers"]
+        sharing = Counter(worker["host"] for worker in found.values())
+        known = [(each, found[address]) for address, each in self._facts.items() if address in found]
+        limits = (worker["memory_limit"] or each.memory // sharing[worker["host"]] for each, worker in known)
+        return min(limits, default=0)
+
+    def _memory_of_gpus(self) -> int:
+        """Return the bytes that each worker has of its GPU, which several may share."""
+        sharing = Counter(each.gpu for each in self._facts.values())
+        return min(each.gpu_memory // sharing[each.gpu] for each in self._facts.values())
 
     def describe(self) -> Mapping[str, Any]:
         """Do what `Engine.describe` says."""

@@ -188,6 +188,7 @@ def hand_out(sweep: str, parcel: Parcel) -> None:
     """Give this process the dataset of a sweep, in the place of those of sweeps that are not heard of any more."""
     for name in [name for name, last in _AtWork.last_use.items() if monotonic() > last + FORGET_SECONDS]:
         _datasets.pop(name, None)
+        del _AtWork.last_use[name]
     _datasets[sweep], _AtWork.last_use[sweep] = parcel(), monotonic()
 
 
