@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from .dispatch import DispatchMode
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Operation:
 LIKE = ("zeros_like", "ones_like", "empty_like", "new_empty", "new_zeros")
 
 
-class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Recording(DispatchMode):  # type: ignore[no-untyped-call]
     """A context that records the operations within it.
 
     Attributes:
@@ -69,13 +70,8 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
         sizes: the bytes of each block of memory.
     """
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Say that Dynamo need not be told to skip this: PyTorch would import it for that, which takes a second."""
-        return False
-
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.operations: list[Operation] = []
         self.sizes: list[int] = []
         self._blocks: dict[int, int] = {}

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..compiled.dispatch import DispatchMode, tensors
 from ..config.schema import Config
 from ..data.dataset import Dataset
 from ..errors import CompilationError, GraphError, TrainingError
@@ -86,40 +86,26 @@ def _try_out(task: Task, numbers: tuple[float, ...]) -> None:
             fed.take(width)
 
 
-class OnDevice(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class OnDevice(DispatchMode):  # type: ignore[no-untyped-call]
     """A context in which everything has to happen on a device, without asking it for numbers.
 
     Raises:
         CompilationError: within, an operation has to do with another device, or asks.
     """
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Say that Dynamo need not be told to skip this: PyTorch would import it for that, which takes a second."""
-        return False
-
     def __init__(self, device: torch.device):
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._device = device
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func.overloadpacket.__name__.removesuffix("_")
-        given = _tensors((args, kwargs or {}))
+        given = list(tensors((args, kwargs or {})))
         if name in _ASKING or (name in _INDEXING and any(each.dtype == torch.bool for each in given[1:])):
             raise CompilationError(f"{name} asks for numbers on the way")
         result = func(*args, **(kwargs or {}))
-        if any(each.device != self._device for each in [*given, *_tensors(result)]):
+        if any(each.device != self._device for each in [*given, *tensors(result)]):
             raise CompilationError(f"{name} has to do with a tensor that is not on the device")
         return result
-
-
-def _tensors(values: Any) -> list[Tensor]:
-    """Return all tensors in what an operation was given, or returned."""
-    if isinstance(values, Tensor):
-        return [values]
-    if isinstance(values, dict):
-        values = list(values.values())
-    return [each for value in values for each in _tensors(value)] if isinstance(values, list | tuple) else []
 
 
 class SelfFedStep:

@@ -1,15 +1,14 @@
 """How much memory a stack of rounds takes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
 from math import ceil
 from typing import Any
 from weakref import finalize
 
 import torch
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..compiled.dispatch import DispatchMode, tensors
 from ..display.text import readable
 from ..errors import GraphError
 from ..runs.environment import physical_memory
@@ -127,26 +126,21 @@ def _peak(work: Callable[[], object]) -> int:
     return int(live.peak)
 
 
-class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class LiveTensors(DispatchMode):  # type: ignore[no-untyped-call]
     """A context that counts the bytes of the tensors that are made within it, as long as they live.
 
     Attributes:
         peak: the most that there were at a time.
     """
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Say that Dynamo need not be told to skip this: PyTorch would import it for that, which takes a second."""
-        return False
-
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.peak, self._now = 0, 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        given = {each.untyped_storage() for each in _tensors([args, kwargs])}
-        for storage in {each.untyped_storage() for each in _tensors(result)} - given:
+        given = {each.untyped_storage() for each in tensors([args, kwargs])}
+        for storage in {each.untyped_storage() for each in tensors(result)} - given:
             self._now += storage.nbytes()
             finalize(storage, self._forget, storage.nbytes())
         self.peak = max(self.peak, self._now)
@@ -154,15 +148,6 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _forget(self, size: int) -> None:
         self._now -= size
-
-
-def _tensors(values: Any) -> Iterator[Tensor]:
-    """Yield all tensors in what an operation was given, or returned."""
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, list | tuple | dict):
-        for each in values.values() if isinstance(values, dict) else values:
-            yield from _tensors(each)
 
 
 class Footprint:

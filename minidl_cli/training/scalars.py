@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..compiled.dispatch import DispatchMode
 from ..compiled.recording import Recording
 from ..errors import CompilationError
 from .build import Task
@@ -67,7 +67,7 @@ def check_stand_ins(recording: Recording, numbers: Sequence[float]) -> None:
             raise CompilationError(f"{operation.name} is given a number that only stands for others")
 
 
-class ScalarsInMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class ScalarsInMemory(DispatchMode):  # type: ignore[no-untyped-call]
     """A context in which operations that are given a stand-in, or minus that, take a number from memory instead.
 
     Args:
@@ -78,13 +78,8 @@ class ScalarsInMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
         CompilationError: within, an operation is given a stand-in that cannot take a number from memory.
     """
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Say that Dynamo need not be told to skip this: PyTorch would import it for that, which takes a second."""
-        return False
-
     def __init__(self, numbers: Sequence[float], scalars: Sequence[Tensor]):
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._scalars = dict(zip(numbers, scalars, strict=True))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
