@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from minidl_cli.training.compiled import make_trainer
 from minidl_cli.training.trainer import Trainer
+from minidl_cli.training.trainers import Trainers
 
 from .minidl_steps import config
 from .recorded import Recorded
@@ -27,7 +27,7 @@ ROUNDS, EPOCHS, TOLERANCE = 4, 2, 1e-9
 def record(work: Work, *settings: str) -> Recorded:
     """Train with minidl."""
     trained = config(work, "training.dtype=float64", f"training.epochs={EPOCHS}", *settings)
-    trainer = make_trainer(trained, range(ROUNDS))
+    trainer = Trainers(trained).of(range(ROUNDS))
     data = Data(_part(trainer, "train"), _part(trainer, "test"))
     initial = _weights(trainer)
     orders = np.stack([trainer.order(epoch).numpy() for epoch in range(1, EPOCHS + 1)])

@@ -41,17 +41,18 @@ def measure(rounds: int, settings: list[str]) -> None:
 
     from minidl_cli import load_config
     from minidl_cli.training.build import build
-    from minidl_cli.training.compiled import CompiledTrainer, make_trainer
-    from minidl_cli.training.memory import estimate
+    from minidl_cli.training.compiled import CompiledTrainer
+    from minidl_cli.training.memory import Footprint
+    from minidl_cli.training.trainers import Trainers
 
     def work(rounds: int) -> int:
         config = load_config("configs/disc.yaml", [*settings, f"sweep.rounds={rounds}", "training.epochs=2"])
-        trainer = make_trainer(config, config.seeds)
+        trainer = Trainers(config).of(config.seeds)
         for _ in trainer.epochs():
             pass
         trainer.checkpoint().encode()
         trainer.rounds()
-        return estimate(build(config), rounds, is_compiled=isinstance(trainer, CompiledTrainer)).total
+        return Footprint(build(config), is_compiled=isinstance(trainer, CompiledTrainer)).of(rounds).total
 
     torch.set_num_threads(1)
     work(2)

@@ -13,8 +13,9 @@ from minidl_cli.config.schema import Config
 from minidl_cli.sweeps.plan import capacity_here, default_workers, plan
 from minidl_cli.sweeps.workers import Workers
 from minidl_cli.training.build import build
-from minidl_cli.training.compiled import CompiledStep, compiled_step
+from minidl_cli.training.compiled import CompiledStep
 from minidl_cli.training.trainer import EpochRecord
+from minidl_cli.training.trainers import Trainers
 
 from . import minidl  # noqa: F401 (it makes the dataset of the digits known)
 from .measuring import Measure, enough, serve
@@ -38,10 +39,10 @@ def _steady(work: Work, rounds: int, epochs: int) -> float:
     """Return the seconds that a step takes, given how many epochs to measure: another one comes before."""
     trained = config(work, f"training.epochs={epochs + 1}", f"sweep.rounds={rounds}")
     # As for a long training: these are too short for minidl to start workers by itself.
-    task = build(trained)
-    is_compiled = isinstance(compiled_step(trained), CompiledStep)
-    planned = plan(task, capacity_here(default_workers()), is_compiled=is_compiled)
-    events = WORKERS.train(trained, planned, task.dataset, lambda chunk: None)
+    trainers = Trainers(trained)
+    is_compiled = isinstance(trainers.step, CompiledStep)
+    planned = plan(build(trained, trainers.dataset), capacity_here(default_workers()), is_compiled=is_compiled)
+    events = WORKERS.train(trainers, planned, lambda chunk: None)
     records = [event for event in events if isinstance(event, EpochRecord)]
     ends = [{tuple(each.seeds): each.seconds for each in records if each.epoch == epoch} for epoch in (1, epochs + 1)]
     steady = sum(ends[1][seeds] - ends[0][seeds] for seeds in ends[0])

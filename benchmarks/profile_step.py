@@ -17,10 +17,11 @@ from unittest.mock import patch
 
 from minidl_cli.nn.layers.linear import Linear
 from minidl_cli.training.build import build
-from minidl_cli.training.compiled import CompiledTrainer, make_trainer
+from minidl_cli.training.compiled import CompiledTrainer
 from minidl_cli.training.exactness import single_thread
 from minidl_cli.training.measures import Judge
 from minidl_cli.training.trainer import Trainer
+from minidl_cli.training.trainers import Trainers
 
 from .measuring import enough, seconds, show_time
 from .minidl_steps import config
@@ -121,11 +122,11 @@ def train_again(trainer: Trainer) -> None:
 
 def tables(work: Work, all_rounds: Sequence[int]) -> Iterator[str]:
     for rounds in all_rounds:
-        one = make_trainer(config(work, "training.epochs=1"), range(rounds))
+        one = Trainers(config(work, "training.epochs=1")).of(range(rounds))
         train_again(one)
         settings = config(work, f"training.epochs={enough(seconds(lambda: train_again(one)))}")  # noqa: B023
         trainers = {
-            "compiled": make_trainer(settings, range(rounds)),
+            "compiled": Trainers(settings).of(range(rounds)),
             "operations": Trainer(build(settings), range(rounds)),
         }
         found = {name: profile(trainer, trainer.options.epochs * work.steps) for name, trainer in trainers.items()}

@@ -1,17 +1,15 @@
 """Training one chunk of rounds, in whichever process."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from time import monotonic
 
-from ..config.schema import Config
-from ..data.dataset import Dataset
 from ..interrupts import GRACE_SECONDS, Interrupted
 from ..reference.torch_trainer import TorchTrainer
 from ..training.build import build
 from ..training.checkpoint import Checkpoint
-from ..training.compiled import make_trainer
 from ..training.round import Round
 from ..training.trainer import EpochRecord, Trainer
+from ..training.trainers import Trainers
 from .plan import Chunk
 from .timetable import Timetable
 
@@ -19,12 +17,7 @@ Event = EpochRecord | Checkpoint | Round
 
 
 def train_chunk(
-    config: Config,
-    chunk: Chunk,
-    dataset: Dataset,
-    timetable: Timetable,
-    saved: Checkpoint | None = None,
-    device: str = "cpu",
+    trainers: Trainers, chunk: Chunk, timetable: Timetable, saved: Checkpoint | None = None
 ) -> Iterator[Event]:
     """Train the rounds of a chunk as one stack, and yield their epoch records, checkpoints and, in the end, each round.
 
@@ -32,12 +25,10 @@ def train_chunk(
     where that takes over a second, of the one before.
 
     Args:
-        config: what to train.
+        trainers: what makes the trainer of a stack.
         chunk: the seeds.
-        dataset: the config's.
         timetable: when this process makes checkpoints.
         saved: what to go on from, which fits the config, as `Checkpoint.check` says; None to start.
-        device: where to compute, as `find_device` takes it.
 
     Raises:
         InputError: there is no such device; or the config asks for a compiled step, and there is none.
@@ -45,20 +36,20 @@ def train_chunk(
         Interrupted: a signal came, and the last checkpoint has been yielded.
     """
     with Interrupted.long_work():
-        trainer = _trainer(config, saved.stack if saved else chunk, dataset, device)
+        trainer = _trainer(trainers, saved.stack if saved else chunk)
         if saved:
             trainer.restore(saved)
-    yield from _train(trainer, timetable, config.training.checkpoint_every)
+    yield from _train(trainer, timetable, trainers.config.training.checkpoint_every)
     yield from _save(trainer, timetable)
     with Interrupted.long_work():
         rounds = trainer.rounds()
     yield from rounds
 
 
-def _trainer(config: Config, stack: Sequence[int], dataset: Dataset, device: str) -> Trainer:
-    if config.framework == "torch":
-        return TorchTrainer(build(config, dataset), stack)
-    return make_trainer(config, stack, dataset, device)
+def _trainer(trainers: Trainers, stack: Chunk) -> Trainer:
+    if trainers.config.framework == "torch":
+        return TorchTrainer(build(trainers.config, trainers.dataset), stack)
+    return trainers.of(stack)
 
 
 def _train(trainer: Trainer, timetable: Timetable, every: float) -> Iterator[EpochRecord | Checkpoint]:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from ..config.schema import Config
-from ..data.dataset import Dataset
 from ..interrupts import GRACE_SECONDS
 from ..training.checkpoint import Checkpoint
+from ..training.trainers import Trainers
 from .chunks import Event
 from .plan import Capacity, Chunk, Plan
 
@@ -82,13 +81,13 @@ class Engine(Protocol):
     def lack_of_compilers(self) -> str | None:
         """Return why workers cannot compile what this process can; None if all can."""
 
-    def train(self, config: Config, plan: Plan, dataset: Dataset, saved: Saved) -> Iterator[Event | Failure]:
+    def train(self, trainers: Trainers, plan: Plan, saved: Saved) -> Iterator[Event | Failure]:
         """Train all rounds, and yield what happens to each chunk, as `train_chunk` does, and which failed.
 
         Args:
-            config: what to train.
+            trainers: what makes the trainers, as settled for all workers. The dataset is handed to them, with what it
+                has read of files.
             plan: which rounds train together.
-            dataset: the config's. It is handed to the workers, with what it has read of files.
             saved: returns what a chunk can go on from, whenever one is begun.
 
         Raises:

@@ -8,17 +8,17 @@ from typing import Protocol
 
 import numpy as np
 
-from ..config.schema import Config
 from ..errors import MinidlWarning, TrainingError
 from ..interrupts import Interrupted
 from ..runs.folder import Run
 from ..runs.lock import Lock
 from ..runs.metrics import MetricsLog
 from ..training.checkpoint import Checkpoint
-from ..training.compiled import CompiledStep, compile_ahead
+from ..training.compiled import CompiledStep
 from ..training.exactness import warn_of_inexact_products
 from ..training.round import Round
 from ..training.trainer import EpochRecord
+from ..training.trainers import Trainers
 from .checkpoints import Checkpoints
 from .contrast import Side, contrast
 from .engine import Engine, Failure
@@ -97,7 +97,7 @@ class RoundsJob:
         warn_of_inexact_products(task.dtype)
         engine.start(planned.plan)
         # While the workers start, this process has time to compile; while they train, to import what draws.
-        config = self._settled()
+        trainers = self._settled()
         if planned.plan.workers > 1:
             Thread(target=import_drawing, daemon=True).start()
         engine.wait()
@@ -107,7 +107,7 @@ class RoundsJob:
             with Interrupted.deferred(), self._log() as log:
                 checkpoints = self._checkpoints(log)
                 shown = dict[int, int]()  # the last epoch of each round: those of a worker that dies come again
-                for event in engine.train(config, planned.plan, task.dataset, checkpoints.read):
+                for event in engine.train(trainers, planned.plan, checkpoints.read):
                     match event:
                         case EpochRecord():
                             if options.is_logged(event.epoch):
@@ -127,7 +127,7 @@ class RoundsJob:
             if is_last:
                 engine.dismiss()
             rounds |= {seed: self._failed(seed) for failure in failures for seed in failure.seeds}
-            ordered = [rounds[seed] for seed in config.seeds]
+            ordered = [rounds[seed] for seed in planned.config.seeds]
             write_results(run, task, ordered, log, seconds, failures)
         except OSError as error:
             raise TrainingError(f"{run.path}: cannot be written: {error.strerror or error}") from error
@@ -156,18 +156,16 @@ class RoundsJob:
         best = weights if "validation" in task.sizes else None
         return Round(seed, "failed", epochs=0, weights=weights, best=best)
 
-    def _settled(self) -> Config:
-        """Return the config with it settled who takes the steps: one and the same for all rounds."""
-        config, step = self.planned.config, self.planned.step
-        lack = self._engine.lack_of_compilers() if isinstance(step, CompiledStep) else None
-        steps = compile_ahead(config, step, lack)
-        if steps != str(step):
+    def _settled(self) -> Trainers:
+        """Return what makes the trainers, with it settled who takes the steps: one and the same for all rounds."""
+        trainers = self.planned.trainers
+        lack = self._engine.lack_of_compilers() if isinstance(trainers.step, CompiledStep) else None
+        settled = trainers.settled(lack)
+        if settled.step is not trainers.step:
+            steps = str(settled.step)
             warnings.warn(f"the steps could not be compiled; they are those of {steps}", MinidlWarning, stacklevel=2)
             self.run.write_json("environment.json", self.run.environment() | {"steps": steps})
-            step = steps
-        # No worker is to take steps in another way because it lacks something: that would be other numbers.
-        options = config.training.model_copy(update={"compiled": "never" if isinstance(step, str) else "always"})
-        return config.model_copy(update={"training": options})
+        return settled
 
 
 class VariantsJob:

@@ -6,7 +6,8 @@ from typing import Any
 from ..config.schema import Config
 from ..registry import Component
 from ..training.build import build, variants
-from ..training.compiled import CompiledStep, compiled_step
+from ..training.compiled import CompiledStep
+from ..training.trainers import Trainers
 from .plan import capacity_here, plan
 
 
@@ -24,10 +25,11 @@ def outline(config: Config) -> dict[str, Any]:
     Raises:
         InputError: the layers do not fit each other or the data.
     """
-    task, step = build(config), compiled_step(config)
+    task = build(config)
+    step = Trainers(config, task.dataset).step
     columns = task.dataset.columns
     planned = plan(task, capacity_here(), is_compiled=isinstance(step, CompiledStep))
-    memory = planned.memory(task, is_compiled=isinstance(step, CompiledStep))
+    memory = planned.memory
     layers = []
     for component, layer, outputs in zip(config.model, task.network.layers, task.network.widths[1:], strict=True):
         shapes = {name: list(parameter.shape) for name, parameter in layer.parameters().items()}

@@ -12,7 +12,7 @@ from ..reference.torch_modules import check_counterparts
 from ..runs.environment import physical_memory
 from ..training.build import Task
 from ..training.device import find_device
-from ..training.memory import Footprint, Memory, estimate, vector_bytes
+from ..training.memory import Footprint, Memory, vector_bytes
 
 Chunk = Sequence[int]
 
@@ -83,17 +83,14 @@ class Plan:
     Attributes:
         chunks: the seeds of each stack.
         workers: the number of processes; with one, the built-in engine trains in this process.
+        memory: what training takes while all workers are at it, PyTorch itself aside.
         device: where they compute.
     """
 
     chunks: Sequence[Chunk]
     workers: int
+    memory: Memory
     device: str = "cpu"
-
-    def memory(self, task: Task, *, is_compiled: bool = False) -> Memory:
-        """Estimate what training takes while all workers are at it, PyTorch itself aside."""
-        largest = max(map(len, self.chunks))
-        return estimate(task, largest, is_compiled=is_compiled, device=self.device) * self.workers
 
 
 def plan(
@@ -133,7 +130,8 @@ def plan(
         chunk = ceil(len(seeds) / (ceil(stacks / workers) * workers))
     chunk = chunk or 1
     chunks = [*begun, *(seeds[start : start + chunk] for start in range(0, len(seeds), chunk))]
-    return Plan(chunks, min(workers, len(chunks)), capacity.device)
+    needed = min(workers, len(chunks))
+    return Plan(chunks, needed, footprint.of(max(map(len, chunks))) * needed, capacity.device)
 
 
 def _fast_together(task: Task, capacity: Capacity, is_compiled: bool) -> int:

@@ -14,9 +14,10 @@ from ..runs.environment import environment, identify
 from ..runs.folder import Run
 from ..runs.metrics import MetricsLog
 from ..training.build import build, make_dataset
-from ..training.compiled import CompiledStep, compiled_step
+from ..training.compiled import CompiledStep
 from ..training.exactness import single_thread
-from ..training.memory import Memory, result_bytes
+from ..training.memory import result_bytes
+from ..training.trainers import Trainers
 from .checkpoints import Checkpoints
 from .plan import THIS_MACHINE, Capacity, Plan, capacity_here, plan
 
@@ -37,7 +38,7 @@ class Planned:
         config: what to train.
         task: the objects that it describes.
         data: what identifies the data files, as `identify` returns it.
-        step: the compiled step, or who takes the steps instead of it.
+        trainers: what makes the trainers of its stacks.
         checkpoints: those in the run folder, if there is one.
         begun: the stacks that were begun before.
         plan: the stacks, and how many processes train them.
@@ -51,29 +52,30 @@ class Planned:
         # Before anything is read: a file that changes in between is then found to have changed.
         self.data = identify(dataset.files())
         self.config, self.task = config, build(config, dataset)
-        self.step = compiled_step(config, self.task.dataset, capacity.device)
+        self.trainers = Trainers(config, self.task.dataset, capacity.device)
         self.checkpoints = Checkpoints(run, self.task) if run else None
         self.begun = self.checkpoints.begun() if self.checkpoints else []
         stacks = [each.seeds for each in self.begun]
-        is_compiled = isinstance(self.step, CompiledStep)
+        is_compiled = isinstance(self.trainers.step, CompiledStep)
         self.plan = plan(self.task, capacity, chunk, is_compiled=is_compiled, begun=stacks)
-        self._check_memory(capacity, self.plan.memory(self.task, is_compiled=is_compiled))
+        self._check_memory(capacity)
         self.task.fit(config.seeds)  # what cannot be fitted is found before anything is trained
         self._check_shapes()
         self._warn_of_lone_batch()
 
     def files(self) -> dict[str, str]:
         """Return the first files of the run folder."""
-        common = first_files(self.config, self.plan, str(self.step), self.data)
+        common = first_files(self.config, self.plan, str(self.trainers.step), self.data)
         return common | {"columns.json": self.columns()}
 
     def columns(self) -> str:
         """Return the text of `columns.json`."""
         return as_json(self.task.dataset.columns.as_dict())
 
-    def _check_memory(self, capacity: Capacity, stacks: Memory) -> None:
+    def _check_memory(self, capacity: Capacity) -> None:
         """Refuse what does not fit, where the stacks are or here, where logs and results are kept."""
-        config, results = self.config, result_bytes(self.task, len(self.config.seeds))
+        config, stacks = self.config, self.plan.memory
+        results = result_bytes(self.task, len(config.seeds))
         log = MetricsLog.memory(len(config.seeds), len(config.training.logged_epochs()), len(self.task.metrics))
         self._check_room(stacks.on(capacity.device), 0, capacity)
         here = stacks.total if capacity.place == THIS_MACHINE else stacks.beside(capacity.device)

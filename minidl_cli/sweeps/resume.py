@@ -17,7 +17,8 @@ from ..runs.environment import environment
 from ..runs.folder import Run
 from ..runs.lock import Lock
 from ..training.build import Task, check_data_files, load_config, variants
-from ..training.compiled import CompiledStep, is_compiled
+from ..training.compiled import CompiledStep
+from ..training.trainers import is_compiled
 from .checkpoints import Begun
 from .engine import Engine
 from .job import Job, RoundsJob, VariantsJob
@@ -152,8 +153,8 @@ def _rounds_job(run: Run, config: Config, means: _Means, lock: Lock | None = Non
     if not is_done and any(each.epoch for each in planned.begun):
         steps = str(found.get("steps"))
         is_same_device = found.get("device", "cpu") == planned.plan.device
-        if isinstance(planned.step, CompiledStep) and not is_compiled(steps) and is_same_device:
-            planned.step = steps  # as it was, though they could be compiled now
+        if isinstance(planned.trainers.step, CompiledStep) and not is_compiled(steps) and is_same_device:
+            planned.trainers.step = steps  # as it was, though they could be compiled now
         _warn_of_change(run, found, _notes(planned))
     return RoundsJob(planned, run, means.engine, lock, is_done=is_done)
 
@@ -233,7 +234,7 @@ def _has_all(planned: Planned) -> bool:
 
 def _notes(planned: Planned) -> dict[str, str]:
     """Return what `environment.json` says of how rounds are trained."""
-    return {"device": planned.plan.device, "steps": str(planned.step)}
+    return {"device": planned.plan.device, "steps": str(planned.trainers.step)}
 
 
 def _warn_of_change(run: Run, found: dict[str, Any], notes: dict[str, str]) -> None:

@@ -148,7 +148,7 @@ def _create(runs_dir: Path, config: Config, files: dict[str, str], engine: Engin
 
 
 def _files_of_variants(config: Config, found: Sequence[Variant], all_planned: Sequence[Planned]) -> dict[str, str]:
-    kinds = ", or ".join(dict.fromkeys(str(planned.step) for planned in all_planned))
+    kinds = ", or ".join(dict.fromkeys(str(planned.trainers.step) for planned in all_planned))
     data = {name: of for planned in all_planned for name, of in planned.data.items()}
     largest = max((planned.plan for planned in all_planned), key=lambda plan: plan.workers)
     files = first_files(config, largest, kinds, data)

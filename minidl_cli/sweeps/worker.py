@@ -19,13 +19,15 @@ def work(connection: Connection) -> None:
     A process without memory ends, too, with the exit code ENOMEM: what it still holds is best given back like that.
 
     Args:
-        connection: brings datasets, each by a function that returns it when it is called with the connection, and
-            configs with chunks to train on the last one, what is saved of them, and the device. It takes the events
-            of a chunk and then None, or else the exception that came; and a None at the beginning.
+        connection: brings what is to be trained: first a dataset, by a function that returns it when it is called with
+            the connection; then the config and the device; then chunks, and what is saved of each. It takes the
+            events of a chunk and then None, or else the exception that came; and a None at the beginning.
     """
     Thread(target=_end_with_first_process, daemon=True).start()
     # What is imported is no garbage: to search it again and again takes a third as long as the imports.
     gc.disable()
+    from ..config.schema import Config
+    from ..training.trainers import Trainers
     from .chunks import train_chunk
     from .timetable import Timetable
 
@@ -38,15 +40,16 @@ def work(connection: Connection) -> None:
         connection.send(None)
         while True:
             try:
-                message = connection.recv()
-                if callable(message):
-                    dataset = message(connection)
-                    continue
-                config, chunk, saved, device = message
-                with Interrupted.deferred():
-                    for event in train_chunk(config, chunk, dataset, timetable, saved, device):
-                        connection.send(event)
-                connection.send(None)
+                match connection.recv():
+                    case bring if callable(bring):
+                        dataset = bring(connection)
+                    case Config() as config, device:
+                        trainers = Trainers(config, dataset, device)
+                    case chunk, saved:
+                        with Interrupted.deferred():
+                            for event in train_chunk(trainers, chunk, timetable, saved):
+                                connection.send(event)
+                        connection.send(None)
             except (EOFError, ConnectionError):
                 raise
             except Exception as error:

@@ -11,12 +11,11 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
-from ..config.schema import Config
-from ..data.dataset import Dataset
 from ..errors import TrainingError
 from ..interrupts import Interrupted
 from ..training.checkpoint import Checkpoint
 from ..training.device import has_cuda
+from ..training.trainers import Trainers
 from .chunks import Event, train_chunk
 from .engine import POLL_SECONDS, STOP_SECONDS, TRIES, Failure, Saved
 from .plan import Capacity, Chunk, Plan, capacity_here
@@ -84,22 +83,20 @@ class Workers:
                 except EOFError:
                     self._replace(worker, len(self._workers))
 
-    def train(self, config: Config, plan: Plan, dataset: Dataset, saved: Saved) -> Iterator[Event | Failure]:
+    def train(self, trainers: Trainers, plan: Plan, saved: Saved) -> Iterator[Event | Failure]:
         """Do what `Engine.train` says. The workers are lost where they die again and again while they start."""
         if plan.workers > 1:
             self.start(plan)
             try:
-                yield from self._train_in_processes(config, plan, dataset, saved)
+                yield from self._train_in_processes(trainers, plan, saved)
             except (Interrupted, KeyboardInterrupt):
                 yield from self._stop()
                 raise
         else:
             for chunk in plan.chunks:
-                yield from train_chunk(config, chunk, dataset, self._timetable, saved(chunk), plan.device)
+                yield from train_chunk(trainers, chunk, self._timetable, saved(chunk))
 
-    def _train_in_processes(
-        self, config: Config, plan: Plan, dataset: Dataset, saved: Saved
-    ) -> Iterator[Event | Failure]:
+    def _train_in_processes(self, trainers: Trainers, plan: Plan, saved: Saved) -> Iterator[Event | Failure]:
         waiting, deaths = deque(plan.chunks), Counter[int]()
         while waiting or self._busy():
             for worker in list(self._workers):
@@ -109,7 +106,7 @@ class Workers:
                     self._replace(worker, len(self._workers))
                 else:
                     chunk = waiting.popleft()
-                    worker.give(config, chunk, dataset, saved(chunk), plan.device)
+                    worker.give(trainers, chunk, saved(chunk))
             for worker in _ready(self._busy()):
                 try:
                     event = worker.receive()
@@ -181,7 +178,7 @@ class _Worker:
         self.process = context.Process(target=work, args=(theirs,), daemon=True)
         self.chunk: Chunk | None = None
         self.is_busy, self.has_started = True, False
-        self._dataset: Dataset | None = None
+        self._trainers: Trainers | None = None
         # Ctrl-C, and the end of a terminal, go to every process of the terminal, but the first one decides when the
         # workers end. They inherit that these are blocked, from their first moment on. (Starting Python's own helper
         # would unblock them.)
@@ -193,15 +190,16 @@ class _Worker:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
 
-    def give(self, config: Config, chunk: Chunk, dataset: Dataset, saved: Checkpoint | None, device: str) -> None:
+    def give(self, trainers: Trainers, chunk: Chunk, saved: Checkpoint | None) -> None:
         """Give it a chunk to train."""
         self.chunk, self.is_busy = chunk, True
         # Of one that is dead, the next `receive` tells.
         with suppress(ConnectionError):
-            if self._dataset is not dataset:
-                dataset.hand_over(self.connection, self.process.ident or 0)
-                self._dataset = dataset
-            self.connection.send((config, chunk, saved, device))
+            if self._trainers is not trainers:
+                trainers.dataset.hand_over(self.connection, self.process.ident or 0)
+                self.connection.send((trainers.config, trainers.device))
+                self._trainers = trainers
+            self.connection.send((chunk, saved))
 
     def receive(self) -> Event | None:
         """Return what comes next from it; None if it is ready for more.

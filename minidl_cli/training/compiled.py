@@ -15,13 +15,11 @@ from ..compiled.recording import Recording
 from ..compiled.translation import C_TYPES, LARGEST_PRODUCT, Translator
 from ..config.schema import Config
 from ..data.dataset import Dataset
-from ..errors import CompilationError, TrainingError
+from ..errors import CompilationError
 from ..randomness import generator
 from ..runs.metrics import Numbers
 from .build import Task, build
-from .device import find_device
 from .exactness import single_thread
-from .graphed import GraphedTrainer, GraphStep
 from .measures import Measures
 from .memory import vector_bytes
 from .scalars import check_stand_ins, stand_ins
@@ -34,7 +32,7 @@ EVALUATION_WIDTH = 64
 LARGEST_ROUND = 2**28
 
 # What is told of compiled steps starts with this.
-_COMPILED = "compiled by"
+COMPILED = "compiled by"
 
 
 class CompiledStep:
@@ -75,7 +73,7 @@ class CompiledStep:
 
     def __str__(self) -> str:
         """Say who takes the steps."""
-        return f"{_COMPILED} {self._compiler.version}"
+        return f"{COMPILED} {self._compiler.version}"
 
     def _check_size(self, task: Task) -> None:
         """Refuse what is too large before it takes memory to record it."""
@@ -254,92 +252,3 @@ class CompiledTrainer(Trainer):
             ctypes.c_void_p(ceil(self._memory.data_ptr() / ALIGNMENT) * ALIGNMENT),
         )
         return dict(zip(self.judge.names, sums.T, strict=True))
-
-
-def compiled_step(
-    config: Config, dataset: Dataset | None = None, device: str = "cpu"
-) -> CompiledStep | GraphStep | str:
-    """Return the compiled step of a config, on a GPU the one that is to be captured, or who takes the steps instead.
-
-    No GPU is needed for that.
-
-    Args:
-        config: what is trained.
-        dataset: its dataset, if it is there already.
-        device: the name of the device.
-
-    Raises:
-        InputError: the config asks for a compiled step, and there is none; or PyTorch is to train on a GPU.
-    """
-    if config.framework == "torch":
-        if device != "cpu":
-            raise config.error(("framework",), f"torch trains on the CPU only, not on {device}; use minidl")
-        return "PyTorch's modules and optimizers"
-    if config.training.compiled == "never":
-        return "PyTorch's operations (as the config says)"
-    if config.training.epochs == 0:
-        return "PyTorch's operations (there is nothing to train)"
-    try:
-        return CompiledStep(config, dataset) if device == "cpu" else GraphStep(config, dataset)
-    except CompilationError as error:
-        return _without(config, error)
-
-
-def _without(config: Config, error: CompilationError) -> str:
-    if config.training.compiled == "always":
-        raise config.error(("training", "compiled"), f"the steps cannot be compiled: {error}") from error
-    return f"PyTorch's operations ({error})"
-
-
-def is_compiled(steps: str) -> bool:
-    """Tell whether who takes the steps, as a run folder has it, is a compiled step."""
-    return steps.startswith(_COMPILED)
-
-
-def compile_ahead(config: Config, step: CompiledStep | GraphStep | str, lack: str | None = None) -> str:
-    """Compile what `compiled_step` returned, if there is something to compile, and return who takes the steps.
-
-    Other processes find the compiled steps in the cache then.
-
-    Args:
-        config: what is trained.
-        step: what `compiled_step` returned.
-        lack: why it cannot be compiled where it is needed; None if it can.
-
-    Raises:
-        InputError: the config asks for a compiled step, and there is none.
-    """
-    if isinstance(step, CompiledStep):
-        try:
-            if lack:
-                raise CompilationError(lack)
-            step.library  # noqa: B018
-        except CompilationError as error:
-            return _without(config, error)
-    return str(step)
-
-
-def make_trainer(config: Config, seeds: Sequence[int], dataset: Dataset | None = None, device: str = "cpu") -> Trainer:
-    """Return the trainer of the rounds with these seeds, one by compiled or captured steps if possible and asked for.
-
-    Args:
-        config: what is trained.
-        seeds: the seeds of the rounds, all different.
-        dataset: the config's dataset, if it is there already.
-        device: the name of the device that they train on, as `find_device` takes it.
-
-    Raises:
-        InputError: the device is not there; or the config asks for a compiled step, and there is none.
-        TrainingError: the compiler fails.
-    """
-    find_device(device)
-    step = compiled_step(config, dataset, device)
-    if isinstance(step, GraphStep):
-        return GraphedTrainer(build(config, dataset), seeds, step, device)
-    if not isinstance(step, CompiledStep):
-        return Trainer(build(config, dataset), seeds, device)
-    try:
-        step.library  # noqa: B018
-    except CompilationError as error:
-        raise TrainingError(f"the steps cannot be compiled: {error}; set training.compiled to never") from error
-    return CompiledTrainer(build(config, dataset), seeds, step)

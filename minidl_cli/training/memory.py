@@ -259,11 +259,6 @@ def _block(task: Task) -> int:
     return min(train, max(1, Samples.BLOCK_NUMBERS // (numbers * step)) * step)
 
 
-def estimate(task: Task, rounds: int, *, is_compiled: bool = False, device: str = "cpu") -> Memory:
-    """Estimate what training a stack of this many rounds takes, without making it; the arguments are `Footprint`'s."""
-    return Footprint(task, is_compiled=is_compiled, device=device).of(rounds)
-
-
 def result_bytes(task: Task, rounds: int) -> int:
     """Return what the weights of so many trained rounds take, the last and the best ones."""
     return rounds * task.network.parameter_count() * (1 + ("validation" in task.sizes)) * task.dtype.itemsize
@@ -281,7 +276,7 @@ def check_evaluation(task: Task, rounds: int) -> None:
     Raises:
         InputError: they do not.
     """
-    needed = estimate(task, rounds).total
+    needed = Footprint(task).of(rounds).total
     if needed > physical_memory():
         raise task.config.error(
             ("data",),

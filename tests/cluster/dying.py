@@ -6,10 +6,10 @@ from minidl_cli.sweeps import chunks
 from minidl_cli.sweeps.cluster import legs
 
 
-def train(config, chunk, *others):
+def train(trainers, chunk, *others):
     if chunk[0] == 2:
         os._exit(7)
-    return chunks.train_chunk(config, chunk, *others)
+    return chunks.train_chunk(trainers, chunk, *others)
 
 
 legs.train_chunk = train

@@ -1,7 +1,6 @@
 """What only a GPU can show: `make gpu` runs these tests where there is one."""
 
 import json
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,11 @@ import torch
 from minidl_cli.errors import InputError, TrainingError
 from minidl_cli.nn.layers.tanh import Tanh
 from minidl_cli.training.build import build, load_config
-from minidl_cli.training.compiled import make_trainer
 from minidl_cli.training.device import find_device, matmul_precision
 from minidl_cli.training.graphed import CudaGraphs, GraphedTrainer
-from minidl_cli.training.memory import estimate
+from minidl_cli.training.memory import Footprint
 from minidl_cli.training.trainer import Trainer
+from minidl_cli.training.trainers import Trainers
 from tests.components import Case
 from tests.training import test_tables
 from tests.training.rounds import (
@@ -44,7 +43,8 @@ def one_by_one(config, seeds):
     return Trainer(build(config), seeds, "cuda")
 
 
-graphed = partial(make_trainer, device="cuda")
+def graphed(config, seeds):
+    return Trainers(config, device="cuda").of(seeds)
 
 
 def assert_close(config, seeds, make, tolerance=1e-9, **options):
@@ -120,10 +120,10 @@ class TestAgreement:
 
 
 def test_graphs_take_the_steps_where_they_can(small_config, monkeypatch):
-    assert type(make_trainer(small_config(), [0], device="cuda")) is GraphedTrainer
-    assert type(make_trainer(small_config("training.compiled=never"), [0], device="cuda")) is Trainer
+    assert type(Trainers(small_config(), device="cuda").of([0])) is GraphedTrainer
+    assert type(Trainers(small_config("training.compiled=never"), device="cuda").of([0])) is Trainer
     monkeypatch.setattr(Tanh, "forward", lambda layer, x: setattr(layer, "y", x * x.sum().item()) or layer.y)
-    assert type(make_trainer(small_config(), [0], device="cuda")) is Trainer
+    assert type(Trainers(small_config(), device="cuda").of([0])) is Trainer
 
 
 def test_repeated_steps_are_those_taken_one_by_one(small_config):
@@ -139,7 +139,7 @@ def test_what_cannot_be_captured_after_all_is_told(small_config, monkeypatch):
     monkeypatch.setattr(
         Tanh, "forward", lambda layer, x: setattr(layer, "y", x * x.cpu().sum().to(x.device)) or layer.y
     )
-    trainer = make_trainer(small_config(), [0], device="cuda")
+    trainer = Trainers(small_config(), device="cuda").of([0])
     assert type(trainer) is GraphedTrainer
     with pytest.raises(
         TrainingError, match=r"the steps cannot be captured in a CUDA graph: .* set training.compiled to never"
@@ -180,11 +180,11 @@ def test_products_are_exact_unless_asked_otherwise(small_config):
 @pytest.mark.parametrize("rounds", [100, 1000])
 def test_memory_is_not_more_than_estimated(settings, rounds):
     config = load_config(CONFIGS / "disc.yaml", [*settings, "training.epochs=2", f"sweep.rounds={rounds}"])
-    expected = estimate(build(config), rounds).on("cuda")
+    expected = Footprint(build(config), device="cuda").of(rounds).on("cuda")
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
-    trainer = make_trainer(config, range(rounds), device="cuda")
+    trainer = Trainers(config, device="cuda").of(range(rounds))
     for _ in trainer.epochs():
         pass
     used = torch.cuda.max_memory_allocated() - before

@@ -23,10 +23,10 @@ def of_the_last_round(connection: Connection) -> None:
 
     train_chunk = chunks.train_chunk
 
-    def train(config, chunk, *others):
+    def train(trainers, chunk, *others):
         if chunk[0] == 2:
             os._exit(7)
-        return train_chunk(config, chunk, *others)
+        return train_chunk(trainers, chunk, *others)
 
     chunks.train_chunk = train
     worker.work(connection)

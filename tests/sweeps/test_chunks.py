@@ -8,10 +8,10 @@ from minidl_cli.interrupts import Interrupted
 from minidl_cli.sweeps import chunks
 from minidl_cli.sweeps.chunks import train_chunk
 from minidl_cli.sweeps.timetable import Timetable
-from minidl_cli.training.build import make_dataset
 from minidl_cli.training.checkpoint import Checkpoint
 from minidl_cli.training.round import Round
 from minidl_cli.training.trainer import EpochRecord, Trainer
+from minidl_cli.training.trainers import Trainers
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def config(small_config):
 
 def events_of(config, chunk=(0, 1), saved=None):
     """Return the events of a chunk, and the type of what it raised."""
-    found, events = [], train_chunk(config, chunk, make_dataset(config), Timetable(), saved)
+    found, events = [], train_chunk(Trainers(config), chunk, Timetable(), saved)
     try:
         for event in events:
             found.append(event)
@@ -58,7 +58,7 @@ def test_the_last_checkpoint_comes_before_the_rounds(config):
 
 
 def test_a_signal_ends_the_epoch_at_hand(config, monkeypatch):
-    records = train_chunk(config, (0, 1), make_dataset(config), Timetable())
+    records = train_chunk(Trainers(config), (0, 1), Timetable())
     assert [next(records).epoch for _ in range(2)] == [1, 2]
     monkeypatch.setattr(Interrupted, "_came", signal.SIGTERM)
     assert next(records).epoch == 2

@@ -229,8 +229,8 @@ def test_suspects_are_tried_alone(small_config, tmp_path, engine, monkeypatch):
 
 def without_data(chunk, train=relay.train_leg):
     """Return what trains legs, but for those of a chunk, whose workers have no data."""
-    return lambda config, seeds, *others: (
-        Leg(without_data="inproc://new") if seeds[0] == chunk else train(config, seeds, *others)
+    return lambda name, seeds, *others: (
+        Leg(without_data="inproc://new") if seeds[0] == chunk else train(name, seeds, *others)
     )
 
 
@@ -271,7 +271,7 @@ def test_workers_that_come_later_are_checked(small_config, tmp_path, monkeypatch
             monkeypatch.setattr(connection, "check_workers", lambda found, own: check_workers(found, OWN))
             growing.cluster.scale(2)
             growing.wait_for_workers(2)
-            legs._datasets.clear()  # which these workers share
+            legs._trainers.clear()  # which these workers share
             with pytest.raises(TrainingError, match=r"^worker inproc://.*: has minidl 0.0 \(here 1.0\); install"):
                 list(records)
 

@@ -15,6 +15,7 @@ from minidl_cli.sweeps.timetable import Timetable
 from minidl_cli.training.build import make_dataset
 from minidl_cli.training.round import Round
 from minidl_cli.training.trainer import EpochRecord, Trainer
+from minidl_cli.training.trainers import Trainers
 from tests.training.rounds import STOPPING
 
 
@@ -27,8 +28,8 @@ def sweep(monkeypatch, request):
 
 def leg(config, saved=None, seconds=0.0, sweep="another"):
     saved = saved.encode() if saved else None
-    hand_out(sweep, make_dataset(config).parcel())
-    return train_leg(config, tuple(config.seeds), saved, "cpu", seconds, sweep)
+    hand_out(sweep, config, "cpu", make_dataset(config).parcel())
+    return train_leg(sweep, tuple(config.seeds), saved, seconds)
 
 
 def all_legs(config, seconds=0.0):
@@ -55,7 +56,7 @@ def comparable(events):
 def test_many_legs_are_one_training(small_config, settings):
     config = small_config("sweep.rounds=3", "training.epochs=5", *settings)
     chunk = tuple(config.seeds)
-    at_once = list(train_chunk(config, chunk, make_dataset(config), Timetable()))
+    at_once = list(train_chunk(Trainers(config), chunk, Timetable()))
     found = all_legs(config)
     assert len(found) > 3
     events = [event for each in found for event in (*each.records, *each.rounds)]
@@ -159,21 +160,21 @@ def test_errors_come_as_results(small_config, monkeypatch, raised, told):
 
 def test_without_data(small_config, monkeypatch, sweep):
     monkeypatch.setattr(legs, "_address", lambda: "tls://here:1")
-    assert train_leg(small_config(), (0,), None, "cpu", 60, sweep) == Leg(without_data="tls://here:1")
+    assert train_leg(sweep, (0,), None, 60) == Leg(without_data="tls://here:1")
     assert leg(small_config(), seconds=60, sweep=sweep).rounds
-    assert train_leg(small_config(), (0,), None, "cpu", 60, sweep).rounds
+    assert train_leg(sweep, (0,), None, 60).rounds
     stop(sweep)
-    assert sweep not in legs._datasets
+    assert sweep not in legs._trainers
 
 
 def test_data_of_sweeps_that_are_not_heard_of_are_forgotten(small_config, sweep, monkeypatch):
-    parcel = make_dataset(small_config()).parcel()
-    hand_out(sweep, parcel)
-    hand_out(f"{sweep}, later", parcel)
-    assert sweep in legs._datasets
+    what = small_config(), "cpu", make_dataset(small_config()).parcel()
+    hand_out(sweep, *what)
+    hand_out(f"{sweep}, later", *what)
+    assert sweep in legs._trainers
     monkeypatch.setitem(legs._AtWork.last_use, sweep, monotonic() - 2 * legs.FORGET_SECONDS)
-    hand_out(f"{sweep}, later", parcel)
-    assert sweep not in legs._datasets
+    hand_out(f"{sweep}, later", *what)
+    assert sweep not in legs._trainers
 
 
 def test_building_the_trainer_takes_no_time_of_a_leg(small_config, monkeypatch):

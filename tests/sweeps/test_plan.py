@@ -93,17 +93,17 @@ LARGE = ("sweep.rounds=64", LONG, "data_seed=round", "data.disc={train: 100000, 
 def test_stacks_are_as_large_as_memory_allows(task, device, stacks):
     rounds = task(*LARGE)
     for fitting in (1, 3, 5, 16):
-        room = 4 * stacks * memory.estimate(rounds, fitting, device=device).on(device)
+        room = 4 * stacks * memory.Footprint(rounds, device=device).of(fitting).on(device)
         planned = plan(rounds, capacity(4, room, device))
         assert max(map(len, planned.chunks)) <= fitting
         assert len(planned.chunks) <= 4 * ceil(64 / fitting / 4)  # no more than there have to be
-        assert planned.memory(rounds).on(device) <= room / stacks
+        assert planned.memory.on(device) <= room / stacks
     assert len(plan(rounds, capacity(4, 1), chunk=64).chunks) == 1  # as the user says
 
 
 def test_checkpoints_of_a_gpu_s_stack_fit_into_the_memory_beside_it(task, monkeypatch):
     rounds = task(*LARGE)
-    host = memory.estimate(rounds, 10, device="cuda").beside("cuda")
+    host = memory.Footprint(rounds, device="cuda").of(10).beside("cuda")
     monkeypatch.setattr(planning, "physical_memory", lambda: 2 * host)
     assert {len(chunk) for chunk in plan(rounds, capacity(device="cuda")).chunks} == {10, 4}
 
@@ -111,7 +111,7 @@ def test_checkpoints_of_a_gpu_s_stack_fit_into_the_memory_beside_it(task, monkey
 def test_as_many_cores_train_as_can_have_a_round(task):
     rounds = task(*LARGE)
     for workers in (1, 2, 3, 4, 9):
-        room = workers * memory.estimate(rounds, 1).total
+        room = workers * memory.Footprint(rounds).of(1).total
         assert plan(rounds, capacity(None, room)).workers == min(workers, 4)
     assert plan(rounds, capacity(None, 1)).workers == 1
     assert plan(rounds, capacity(3, 1)).workers == 3  # as the user says

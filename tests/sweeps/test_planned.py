@@ -1,5 +1,7 @@
 """What is refused before a run folder is made, because it does not fit into memory."""
 
+from dataclasses import replace
+
 import pytest
 
 from minidl_cli.display.text import readable
@@ -8,7 +10,7 @@ from minidl_cli.sweeps import plan as planning
 from minidl_cli.sweeps.plan import Capacity
 from minidl_cli.sweeps.planned import Planned, first_files
 from minidl_cli.training.build import build
-from minidl_cli.training.memory import estimate, result_bytes
+from minidl_cli.training.memory import Footprint, result_bytes
 
 WIDE = ("model.0.linear=2000", "model.2.linear=2000", "training.compiled=never")
 ELSEWHERE = "the cluster"
@@ -30,7 +32,7 @@ def refusal(small_config):
 @pytest.fixture
 def one_round(small_config):
     """The memory that a stack of one round takes."""
-    return estimate(build(small_config(*WIDE)), 1)
+    return Footprint(build(small_config(*WIDE))).of(1)
 
 
 def here(monkeypatch, memory):
@@ -93,5 +95,5 @@ def test_a_run_folder_says_what_it_was_trained_on(small_config):
     planned = Planned(config, Capacity(2, 2**40))
     assert '"device": "cpu"' in planned.files()["environment.json"]
     assert '"workers": 2' in planned.files()["environment.json"]
-    elsewhere = planning.Plan(planned.plan.chunks, 3, "cuda")
+    elsewhere = replace(planned.plan, device="cuda")
     assert '"device": "cuda"' in first_files(config, elsewhere, "", {})["environment.json"]

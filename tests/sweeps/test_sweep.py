@@ -16,6 +16,7 @@ from minidl_cli.statistics import summarize
 from minidl_cli.sweeps import workers
 from minidl_cli.sweeps.sweep import start
 from minidl_cli.training.build import build
+from minidl_cli.training.trainers import Trainers
 from tests.sweeps import dying
 from tests.sweeps.contents import read_table, results
 
@@ -244,7 +245,9 @@ def test_error_is_the_same_in_a_worker(small_config, tmp_path, workers):
     config = small_config("sweep.rounds=2")
     job = start(config, tmp_path, workers=workers, chunk=1)
     # As nothing but a defect could make it:
-    job.planned.config = config.model_copy(update={"loss": Component("mse", {"reduction": "none"})})
+    wrong = config.model_copy(update={"loss": Component("mse", {"reduction": "none"})})
+    job.planned.trainers = Trainers(wrong, job.planned.task.dataset)
+    job.planned.trainers.step = "nobody"
     with pytest.raises(KeyError, match="none"):
         list(job.records())
 

@@ -10,9 +10,9 @@ from safetensors.numpy import load, save
 from minidl_cli.reference.torch_trainer import TorchTrainer, check_moments
 from minidl_cli.training.build import build
 from minidl_cli.training.checkpoint import Checkpoint, largest_file
-from minidl_cli.training.compiled import make_trainer
 from minidl_cli.training.round import Round
 from minidl_cli.training.trainer import Trainer
+from minidl_cli.training.trainers import Trainers
 from tests.training.rounds import (
     COMPONENTS,
     SHAPES,
@@ -47,6 +47,10 @@ def assert_stops_change_nothing(config, seeds, make=operations):
         assert_same(trained, through[seed])
 
 
+def fastest(config, seeds):
+    return Trainers(config).of(seeds)
+
+
 @pytest.mark.parametrize("settings", SHAPES.values(), ids=SHAPES.keys())
 def test_shapes_and_options(small_config, settings):
     assert_stops_change_nothing(small_config(*settings), [2, 0, 1])
@@ -57,7 +61,7 @@ def test_components(small_config, case):
     assert_stops_change_nothing(small_config(*with_component(case)), [2, 0, 1])
 
 
-@pytest.mark.parametrize("make", [operations, make_trainer, torch])
+@pytest.mark.parametrize("make", [operations, fastest, torch])
 @pytest.mark.parametrize("settings", [STOPPING, STOPPING_WITH_MORE_STATE], ids=["some diverge", "more state"])
 def test_rounds_that_stop(small_config, settings, make):
     assert_stops_change_nothing(small_config(*settings), range(11), make)
@@ -65,14 +69,14 @@ def test_rounds_that_stop(small_config, settings, make):
 
 @pytest.mark.parametrize(
     ("make", "optimizer"),
-    [*((torch, each) for each in OPTIMIZERS), *((make_trainer, each) for each in OPTIMIZERS[1:4])],
+    [*((torch, each) for each in OPTIMIZERS), *((fastest, each) for each in OPTIMIZERS[1:4])],
 )
 def test_optimizers_of_other_trainers(small_config, optimizer, make):
     assert_stops_change_nothing(small_config(*BUSY, optimizer), [2, 0, 1], make)
 
 
 def test_steps_are_compiled(small_config):
-    assert type(make_trainer(small_config(*BUSY, OPTIMIZERS[1]), [0])) is not Trainer
+    assert type(Trainers(small_config(*BUSY, OPTIMIZERS[1])).of([0])) is not Trainer
 
 
 @pytest.mark.parametrize("settings", [BUSY, STOPPING], ids=["busy", "stopping"])

@@ -17,10 +17,11 @@ from minidl_cli.errors import InputError, MinidlWarning
 from minidl_cli.nn.layers.batch_norm import BatchNorm
 from minidl_cli.nn.layers.tanh import Tanh, tanh_backward
 from minidl_cli.training.build import build, registry
-from minidl_cli.training.compiled import CompiledStep, CompiledTrainer, compiled_step, make_trainer
+from minidl_cli.training.compiled import CompiledStep, CompiledTrainer
 from minidl_cli.training.round import Round
 from minidl_cli.training.samples import Samples
 from minidl_cli.training.trainer import Trainer
+from minidl_cli.training.trainers import Trainers
 from tests.components import Case, cases
 from tests.reference.test_torch_trainer import (
     INITIALIZERS,
@@ -263,7 +264,7 @@ class TestWithoutCompiledSteps:
     def test_with_a_compiler(self, small_config, tmp_path, setting):
         config = small_config(f"training.compiled={setting}")
         assert train(config, runs_dir=tmp_path).environment()["steps"] == f"compiled by {find_compiler().version}"
-        assert type(make_trainer(config, [0])) is CompiledTrainer
+        assert type(Trainers(config).of([0])) is CompiledTrainer
 
     def test_without_a_compiler(self, small_config, tmp_path, no_compiler):
         run = train(small_config(), runs_dir=tmp_path)
@@ -319,7 +320,7 @@ class TestWithoutCompiledSteps:
 
 @pytest.mark.parametrize("place", ["leaky_relu: 0.7310259382716049", "elu: 0.7310259382716049"])
 def test_a_number_that_stands_for_the_learning_rate_is_refused(small_config, place):
-    step = compiled_step(small_config(f"model=[linear: 7, {{{place}}}, linear: 2]"))
+    step = Trainers(small_config(f"model=[linear: 7, {{{place}}}, linear: 2]")).step
     assert "only stands for others" in str(step)
 
 
@@ -359,7 +360,7 @@ class TestBuffers:
     def test_statistics_that_change_places_are_left_to_pytorch(self, small_config, monkeypatch):
         self.by(monkeypatch, lambda x, mean, square: (square, mean))
         config = small_config(*DOUBLE, *EVEN, "model=[linear: 7, batch_norm, linear: 2]")
-        assert type(make_trainer(config, [0])) is Trainer
+        assert type(Trainers(config).of([0])) is Trainer
 
 
 SLIGHTLY_MORE = 1 + 1e-6

@@ -6,11 +6,11 @@ from minidl_cli.errors import InputError
 from minidl_cli.nn.transfer import to_device
 from minidl_cli.training.build import build
 from minidl_cli.training.checkpoint import fingerprint
-from minidl_cli.training.compiled import make_trainer
 from minidl_cli.training.device import at_work, find_device, has_cuda, matmul_precision
 from minidl_cli.training.measures import fetch
 from minidl_cli.training.samples import OrdersAhead, Samples, epoch_order
 from minidl_cli.training.trainer import Trainer
+from minidl_cli.training.trainers import Trainers
 
 META = torch.device("meta")
 
@@ -74,7 +74,7 @@ def test_other_names_are_no_devices(name, gpus):
 def test_trainers_say_what_is_missing(small_config, gpus):
     gpus(None)
     for make in (
-        lambda: make_trainer(small_config(), [0], device="cuda"),
+        lambda: Trainers(small_config(), device="cuda").of([0]),
         lambda: Trainer(build(small_config()), [0], "cuda"),
     ):
         with pytest.raises(InputError, match=r"--device cuda: this PyTorch, .* is built without CUDA"):

@@ -11,12 +11,12 @@ from minidl_cli.errors import CompilationError, GraphError, InputError, Training
 from minidl_cli.nn.layers.tanh import Tanh
 from minidl_cli.optim.sgd import SGD
 from minidl_cli.training.build import build
-from minidl_cli.training.compiled import compiled_step
 from minidl_cli.training.graphed import CudaGraphs, GraphedTrainer, GraphStep, OnDevice
 from minidl_cli.training.measures import fetch
 from minidl_cli.training.scalars import ScalarsInMemory
 from minidl_cli.training.step import Step
 from minidl_cli.training.trainer import Trainer
+from minidl_cli.training.trainers import Trainers
 from tests.components import Case
 from tests.training import test_tables
 from tests.training.rounds import (
@@ -227,12 +227,12 @@ ASKING = {
 @pytest.mark.parametrize(("reason", "change"), [(reason, each) for reason in ASKING for each in ASKING[reason]])
 def test_a_step_that_needs_the_cpu_is_not_captured(reason, change, small_config, monkeypatch):
     monkeypatch.setattr(Tanh, "forward", lambda layer, x: setattr(layer, "y", torch.tanh(change(x))) or layer.y)
-    found = compiled_step(small_config(), device="cuda")
+    found = Trainers(small_config(), device="cuda").step
     assert isinstance(found, str)
     assert found.startswith("PyTorch's operations (")
     assert reason in found
     with pytest.raises(InputError, match=r"training\.compiled: the steps cannot be compiled: "):
-        compiled_step(small_config("training.compiled=always"), device="cuda")
+        str(Trainers(small_config("training.compiled=always"), device="cuda").step)
 
 
 def test_tensors_made_on_the_device_are_captured(small_config, monkeypatch):
@@ -241,7 +241,7 @@ def test_tensors_made_on_the_device_are_captured(small_config, monkeypatch):
         return layer.y
 
     monkeypatch.setattr(Tanh, "forward", forward)
-    assert isinstance(compiled_step(small_config(), device="cuda"), GraphStep)
+    assert isinstance(Trainers(small_config(), device="cuda").step, GraphStep)
 
 
 def test_an_optimizer_that_computes_with_its_numbers_is_not_captured(small_config, monkeypatch):
@@ -249,22 +249,22 @@ def test_an_optimizer_that_computes_with_its_numbers_is_not_captured(small_confi
         values.add_(gradients, alpha=-2 * scalars[0])
 
     monkeypatch.setattr(SGD, "update", update)
-    assert "the optimizer computes with the numbers" in str(compiled_step(small_config(), device="cuda"))
+    assert "the optimizer computes with the numbers" in str(Trainers(small_config(), device="cuda").step)
 
 
 def test_an_operation_without_a_form_for_numbers_in_memory_is_not_captured(small_config, monkeypatch):
     monkeypatch.setattr(SGD, "update", lambda self, values, gradients, scalars: values.clamp_(max=scalars[0]))
-    found = compiled_step(small_config("optimizer.sgd.momentum=0"), device="cuda")
+    found = Trainers(small_config("optimizer.sgd.momentum=0"), device="cuda").step
     assert found == "PyTorch's operations (clamp takes no number from memory)"
 
 
 def test_who_takes_the_steps_on_a_gpu(small_config):
-    assert str(compiled_step(small_config(), device="cuda")) == "PyTorch's operations, captured in a CUDA graph"
-    assert str(compiled_step(small_config(), device="cuda:1")) == "PyTorch's operations, captured in a CUDA graph"
-    never = compiled_step(small_config("training.compiled=never"), device="cuda")
+    assert str(Trainers(small_config(), device="cuda").step) == "PyTorch's operations, captured in a CUDA graph"
+    assert str(Trainers(small_config(), device="cuda:1").step) == "PyTorch's operations, captured in a CUDA graph"
+    never = Trainers(small_config("training.compiled=never"), device="cuda").step
     assert never == "PyTorch's operations (as the config says)"
     with pytest.raises(InputError, match="framework: torch trains on the CPU only, not on cuda"):
-        compiled_step(small_config("framework=torch"), device="cuda")
+        str(Trainers(small_config("framework=torch"), device="cuda").step)
 
 
 class FakeCuda:

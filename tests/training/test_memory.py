@@ -4,17 +4,17 @@ import pytest
 
 from minidl_cli.training import memory
 from minidl_cli.training.build import build
-from minidl_cli.training.compiled import CompiledStep, CompiledTrainer, compiled_step, make_trainer
+from minidl_cli.training.compiled import CompiledStep, CompiledTrainer
 from minidl_cli.training.memory import (
     Activations,
     Footprint,
     LiveTensors,
     Memory,
     check_evaluation,
-    estimate,
     result_bytes,
 )
 from minidl_cli.training.trainer import Trainer
+from minidl_cli.training.trainers import Trainers
 
 DEEP = "model=[linear: 60, batch_norm, gelu, dropout: 0.2, linear: 40, layer_norm, silu, dropout: 0.5, linear: 2]"
 WIDE = "model=[linear: 200, tanh, linear: 200, relu, linear: 2]"
@@ -57,20 +57,20 @@ def test_training_takes_about_as_much_as_estimated(small_config, settings, round
         trainer = Trainer(build(config, task.dataset), config.seeds)
         for _ in trainer.epochs():
             pass
-    assert_near(estimate(task, rounds).training, live.peak)
+    assert_near(Footprint(task).of(rounds).training, live.peak)
 
 
 def test_so_do_compiled_steps(small_config):
     config = small_config(*CONFIGS["adam"], "training.epochs=2", "sweep.rounds=70", "model.0.linear=20")
     task = build(config)
-    step = compiled_step(config, task.dataset)
+    step = Trainers(config, task.dataset).step
     if not isinstance(step, CompiledStep):
         pytest.skip(step)
     with LiveTensors() as live:
         trainer = CompiledTrainer(build(config, task.dataset), config.seeds, step)
         for _ in trainer.epochs():
             pass
-    estimated = estimate(task, 70, is_compiled=True)
+    estimated = Footprint(task, is_compiled=True).of(70)
     assert_near(estimated.training, live.peak)
     with live:
         trainer.rounds()
@@ -81,9 +81,9 @@ def test_so_do_compiled_steps(small_config):
 @pytest.mark.parametrize("settings", [(), (ADAM,), (ADAM, "training.validation=0.2"), ("training.accumulate=4",)])
 def test_checkpoints_take_three_times_the_state(small_config, settings):
     config = small_config(WIDE, *settings, "training.compiled=never", "training.epochs=1", "sweep.rounds=60")
-    trainer = make_trainer(config, config.seeds)
+    trainer = Trainers(config).of(config.seeds)
     state = sum(array.nbytes for array in trainer.checkpoint().state.values())
-    assert_near(estimate(build(config), 60).checkpoint, 3 * state)
+    assert_near(Footprint(build(config)).of(60).checkpoint, 3 * state)
 
 
 def test_an_estimate_grows_with_the_rounds(small_config):
@@ -95,10 +95,10 @@ def test_an_estimate_grows_with_the_rounds(small_config):
 
 def test_compiled_steps_keep_no_activations_of_all_rounds(small_config):
     task = build(small_config(DEEP))
-    few, many = (estimate(task, rounds, is_compiled=True).activations for rounds in (1, 1000))
-    assert few < many < estimate(task, 1000).activations  # the noise is drawn for all of them
+    few, many = (Footprint(task, is_compiled=True).of(rounds).activations for rounds in (1, 1000))
+    assert few < many < Footprint(task).of(1000).activations  # the noise is drawn for all of them
     task = build(small_config(WIDE))
-    few, many = (estimate(task, rounds, is_compiled=True).activations for rounds in (1, 1000))
+    few, many = (Footprint(task, is_compiled=True).of(rounds).activations for rounds in (1, 1000))
     assert few == many
 
 
@@ -133,7 +133,7 @@ def test_a_gpu_has_all_but_checkpoints():
 
 def test_a_captured_step_has_memory_of_its_own(small_config):
     task = build(small_config(WIDE, "training.batch_size=47"))
-    assert estimate(task, 9, device="cuda").activations > 2 * estimate(task, 9).activations
+    assert Footprint(task, device="cuda").of(9).activations > 2 * Footprint(task).of(9).activations
 
 
 def test_what_cannot_be_judged_is_refused(small_config, monkeypatch):

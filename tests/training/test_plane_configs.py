@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from minidl_cli.training.build import load_config
-from minidl_cli.training.compiled import make_trainer
+from minidl_cli.training.trainers import Trainers
 
 FOLDER = Path(__file__).parents[2] / "configs" / "plane"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -25,7 +25,7 @@ def test_configs_learn_what_they_say(file: Path) -> None:
     assert said
     config = load_config(file)
     assert config.training.epochs == int(said[2])
-    trainer = make_trainer(config, [0, 1, 2])
+    trainer = Trainers(config).of([0, 1, 2])
     for _ in trainer.epochs():
         pass
     finals = [each.metrics for each in trainer.rounds()]

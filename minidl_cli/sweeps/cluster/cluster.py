@@ -8,9 +8,8 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ...config.schema import Config
-from ...data.dataset import Dataset
 from ...errors import InputError, MinidlWarning
+from ...training.trainers import Trainers
 from ..chunks import Event
 from ..engine import Failure, Saved
 from ..plan import THIS_MACHINE, Capacity, Plan
@@ -103,9 +102,9 @@ class Cluster:
             warnings.warn(problem, MinidlWarning, stacklevel=2)
         return None
 
-    def train(self, config: Config, plan: Plan, dataset: Dataset, saved: Saved) -> Iterator[Event | Failure]:
+    def train(self, trainers: Trainers, plan: Plan, saved: Saved) -> Iterator[Event | Failure]:
         """Do what `Engine.train` says."""
-        yield from Relay(self._connect(None, plan.device), config, plan, dataset, saved, self._most).events()
+        yield from Relay(self._connect(None, plan.device), trainers, plan, saved, self._most).events()
 
     def _connect(self, workers: int | None, device: str) -> "Client":
         if self._client is None:

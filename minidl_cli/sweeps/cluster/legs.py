@@ -15,7 +15,7 @@ import torch
 from ... import __version__
 from ...compiled.library import find_compiler
 from ...config.schema import Config
-from ...data.dataset import Dataset, Parcel
+from ...data.dataset import Parcel
 from ...errors import CompilationError, InputError, MinidlError, is_lack_of_memory
 from ...interrupts import GRACE_SECONDS, Interrupted
 from ...nn.product import stacking_is_exact
@@ -25,6 +25,7 @@ from ...training.device import find_device
 from ...training.exactness import single_thread
 from ...training.round import Round
 from ...training.trainer import EpochRecord
+from ...training.trainers import Trainers
 from ..chunks import train_chunk
 from ..plan import Chunk, capacity_here
 from ..timetable import Timetable
@@ -119,34 +120,25 @@ async def facts(device: str) -> Facts:
     return await to_thread(Facts.here, device)
 
 
-def train_leg(
-    config: Config,
-    chunk: Chunk,
-    saved: bytes | None,
-    device: str,
-    seconds: float,
-    sweep: str,
-) -> Leg:
+def train_leg(sweep: str, chunk: Chunk, saved: bytes | None, seconds: float) -> Leg:
     """Train the rounds of a chunk for a while, and return what came of it.
 
     Args:
-        config: what to train.
+        sweep: whose leg it is, as `hand_out` and `stop` take it.
         chunk: the seeds.
         saved: the checkpoint to go on from, encoded; None to start.
-        device: where to compute.
         seconds: after how long to stop, at the end of an epoch.
-        sweep: whose leg it is, as `hand_out` and `stop` take it.
     """
     leg = Leg()
     with _ONE_AT_A_TIME, _AtWork(sweep):
         if sweep in _AtWork.stopped:
             return leg
-        if sweep not in _datasets:
+        if sweep not in _trainers:
             return Leg(without_data=_address())
         deadline = _Deadline(sweep, seconds)
         try:
             checkpoint = Checkpoint.decode(saved) if saved else None
-            for event in train_chunk(config, chunk, _datasets[sweep], deadline, checkpoint, device):
+            for event in train_chunk(_trainers[sweep], chunk, deadline, checkpoint):
                 match event:
                     case EpochRecord():
                         leg.records.append(event)
@@ -181,20 +173,27 @@ def _fit_to_be_sent(error: Exception) -> Exception:
 
 
 # Of each sweep that is being trained: Dask would lose data that it looks after with the only worker that has them.
-_datasets: dict[str, Dataset] = {}
+_trainers: dict[str, Trainers] = {}
 
 
-def hand_out(sweep: str, parcel: Parcel) -> None:
-    """Give this process the dataset of a sweep, in the place of those of sweeps that are not heard of any more."""
+def hand_out(sweep: str, config: Config, device: str, parcel: Parcel) -> None:
+    """Give this process what a sweep trains, in the place of sweeps that are not heard of any more.
+
+    Args:
+        sweep: its name.
+        config: what to train.
+        device: where to compute, as `find_device` takes it.
+        parcel: the config's dataset.
+    """
     for name in [name for name, last in _AtWork.last_use.items() if monotonic() > last + FORGET_SECONDS]:
-        _datasets.pop(name, None)
+        _trainers.pop(name, None)
         del _AtWork.last_use[name]
-    _datasets[sweep], _AtWork.last_use[sweep] = parcel(), monotonic()
+    _trainers[sweep], _AtWork.last_use[sweep] = Trainers(config, parcel(), device), monotonic()
 
 
 def stop(sweep: str) -> None:
     """Have this process forget a sweep, and stop a leg of it at the end of the epoch, or soon if that takes long."""
-    _datasets.pop(sweep, None)
+    _trainers.pop(sweep, None)
     _AtWork.stopped.add(sweep)
     timer = Timer(GRACE_SECONDS, _AtWork.interrupt, [sweep])
     timer.daemon = True

@@ -12,12 +12,11 @@ from time import monotonic
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from ...config.schema import Config
-from ...data.dataset import Dataset
 from ...errors import InputError, MinidlWarning, TrainingError
 from ...interrupts import GRACE_SECONDS, Interrupted
 from ...training.checkpoint import Checkpoint
 from ...training.trainer import EpochRecord
+from ...training.trainers import Trainers
 from ..chunks import Event
 from ..engine import POLL_SECONDS, STOP_SECONDS, TRIES, Failure, Saved
 from ..plan import Chunk, Plan
@@ -82,17 +81,14 @@ class Relay:
 
     Args:
         client: the connection to the scheduler.
-        config: what to train.
+        trainers: what makes the trainers of its stacks.
         plan: which rounds train together.
-        dataset: the config's.
         saved: returns what a chunk can go on from.
         most: how many legs there may be at a time; None for as many as there are workers.
     """
 
-    def __init__(
-        self, client: "Client", config: Config, plan: Plan, dataset: Dataset, saved: Saved, most: int | None = None
-    ):
-        self._client, self._config, self._plan, self._dataset, self._saved = client, config, plan, dataset, saved
+    def __init__(self, client: "Client", trainers: Trainers, plan: Plan, saved: Saved, most: int | None = None):
+        self._client, self._trainers, self._plan, self._saved = client, trainers, plan, saved
         self._name, self._most = f"minidl-{uuid4().hex}", most
         self._chunks, self._courses = deque(plan.chunks), list[_Course]()
         self._waiting, self._suspects = deque[_Course](), deque[_Course]()
@@ -135,12 +131,14 @@ class Relay:
         are_gone, new = bool(self._equipped - there), there - self._equipped
         if self._equipped and new:
             try:
-                ask_workers(self._client, self._plan.device, new)
+                ask_workers(self._client, self._trainers.device, new)
             except InputError as error:
                 raise TrainingError(error.problems) from error
         with self._asking():
             without = [*new, *(set(lacking) & there - new)]
-            self._client.run(hand_out, self._name, self._dataset.parcel(), workers=without, on_error="ignore")
+            found = self._trainers
+            what = self._name, found.config, found.device, found.dataset.parcel()
+            self._client.run(hand_out, *what, workers=without, on_error="ignore")
         self._equipped = there
         return are_gone
 
@@ -168,12 +166,10 @@ class Relay:
         try:
             future = self._client.submit(
                 train_leg,
-                self._config,
+                self._name,
                 course.chunk,
                 course.checkpoint.encode() if course.checkpoint else None,
-                self._plan.device,
                 course.leg_seconds,
-                self._name,
                 key=f"{self._name}-{self._legs}",
             )
         except Exception as error:
@@ -206,7 +202,7 @@ class Relay:
         if leg.without_data:
             yield from self._meet_new_worker(course, leg.without_data)
             return
-        before, every = course.seconds, self._config.training.checkpoint_every
+        before, every = course.seconds, self._trainers.config.training.checkpoint_every
         course.add(leg)
         course.is_suspect, course.deserted = False, 0
         if not leg.rounds:
