@@ -33,12 +33,18 @@ LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado.appli
 
 
 SILENT = logging.CRITICAL + 1
-# Of a cluster on this machine. A task is given up after as many deaths as a chunk of the built-in workers; and there is
-# nothing to be seen by a browser, as anyone on the machine could look.
+# Of a cluster on this machine. A task is given up after as many deaths as a chunk of the built-in workers. There is
+# nothing to be seen by a browser, as anyone on the machine could look. The rest is for speed (see benchmarks/LOG.md):
+# nobody looks at what Dask finds out about itself many times a second; and Dask has the C library give memory back at
+# once, which is taken again in the next epoch.
 SETTINGS = {
     "distributed.scheduler.allowed-failures": TRIES - 1,
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "1h",
+    "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1, "MKL_NUM_THREADS": 1},
 }
 
 
