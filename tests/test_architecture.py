@@ -187,9 +187,10 @@ parsed = cache(ast.parse)
 
 
 @pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("scanner", SCANNERS)
-def test_every_file_keeps_the_rules(scanner: Scanner, file: str) -> None:
-    assert scan(scanner, (PACKAGE / file).read_text(), file) == []
+def test_every_file_keeps_the_rules(file: str) -> None:
+    source = (PACKAGE / file).read_text()
+    found = {scanner.__name__: scan(scanner, source, file) for scanner in SCANNERS}
+    assert not any(found.values()), found
 
 
 def test_every_file_has_its_floor() -> None:

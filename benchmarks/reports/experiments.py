@@ -15,8 +15,8 @@ from minidl_cli.training.build import load_config
 
 CONFIGS = Path("configs/reports")
 
-# Enough for every line of the page to have its numbers, and for none of them to mean anything.
-QUICK = ("training.epochs=12", "data.disc.train=100", "data.disc.test=100", "sweep.rounds=3")
+# Enough for every line of the page to have its numbers, and for none of them to mean anything; too short to compile.
+QUICK = ("training.epochs=12", "data.disc.train=100", "data.disc.test=100", "sweep.rounds=3", "training.compiled=never")
 
 
 @dataclass(frozen=True)

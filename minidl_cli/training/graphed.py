@@ -16,7 +16,7 @@ from torch import Tensor
 from ..compiled.dispatch import DispatchMode, tensors
 from ..config.schema import Config
 from ..data.dataset import Dataset
-from ..errors import CompilationError, GraphError, TrainingError
+from ..errors import CompilationError, GraphError, TrainingError, is_lack_of_memory
 from ..nn.transfer import to_device
 from ..randomness import generator
 from .build import Task, build
@@ -200,11 +200,11 @@ class CudaGraphs:
             # Other threads may go on with what they are at, such as drawing the next order into pinned memory.
             with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
                 work()
-        except torch.OutOfMemoryError:
-            raise
         except (RuntimeError, GraphError) as error:
-            # What ends the capture complains, too, where a layer has failed in it.
-            first = error.__context__ if isinstance(error.__context__, GraphError) else error
+            # What ends the capture complains, too, where something has failed in it.
+            first = error.__context__ if isinstance(error.__context__, RuntimeError | GraphError) else error
+            if is_lack_of_memory(first):
+                raise first
             problem = f"the steps cannot be captured in a CUDA graph: {str(first).splitlines()[0]}"
             raise TrainingError(f"{problem}; set training.compiled to never") from error
         return graph.replay

@@ -13,6 +13,8 @@ import pytest
 from tests.drafting.tables import AMOUNTS, CLASSES, NUMBERS, ROWS, write_table
 
 SHIPPED = Path(__file__).parents[2] / "configs" / "data"
+# So short a training that to compile its steps would take most of the time.
+BRIEFLY = ("-s", "training.epochs=2", "-s", "training.compiled=never", "-q")
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def test_draft_prints_what_it_saw_and_trains(minidl, flowers):
 def test_shipped_tables_train_as_they_are(minidl, file, target):
     assert minidl("init", "--data", SHIPPED / f"{file}.csv", "--target", target).code == 0
     assert minidl("show", f"{file}.yaml").code == 0
-    outcome = minidl("train", f"{file}.yaml", "-s", "training.epochs=2", "-q")
+    outcome = minidl("train", f"{file}.yaml", *BRIEFLY)
     assert (outcome.code, outcome.err) == (0, "")
 
 
@@ -56,14 +58,14 @@ def test_next_command_can_be_pasted(minidl, flowers):
     outcome = minidl("init", "--data", flowers, "--target", "species", "-o", "my first try's.yaml")
     *_, train, path = shlex.split(outcome.out.splitlines()[-1])
     assert (train, path) == ("train", "my first try's.yaml")
-    assert minidl("train", path, "-s", "training.epochs=2", "-q").code == 0
+    assert minidl("train", path, *BRIEFLY).code == 0
 
 
 def test_next_command_of_a_name_like_an_option(minidl, flowers):
     outcome = minidl("init", "--data", flowers, "--target", "species", "-o", "-f it's.yaml")
     *_, train, path = shlex.split(outcome.out.splitlines()[-1])
     assert (train, path) == ("train", "./-f it's.yaml")
-    assert minidl("train", path, "-s", "training.epochs=2", "-q").code == 0
+    assert minidl("train", path, *BRIEFLY).code == 0
     introduction = Path("-f it's.yaml").read_text().splitlines()
     assert shlex.split(introduction[2])[:4] == ["#", "minidl", "train", path]
 
@@ -118,7 +120,7 @@ def test_json_of_any_labels(minidl, tmp_path, labels):
 def test_several_targets(minidl, tmp_path):
     write_table(tmp_path / "t.csv", {"x": NUMBERS, "u": AMOUNTS, "v": NUMBERS[::-1]})
     assert minidl("init", "--data", "t.csv", "--target", "u", "--target", "v").code == 0
-    assert minidl("train", "t.yaml", "-s", "training.epochs=2", "-q").code == 0
+    assert minidl("train", "t.yaml", *BRIEFLY).code == 0
 
 
 def test_template_trains(minidl):
@@ -128,7 +130,7 @@ def test_template_trains(minidl):
         "data      moons, classification\nnetwork   2 → 32 → 32 → 2, 1,218 parameters\nnext: minidl train moons.yaml\n"
     )
     assert minidl("show", "moons.yaml").code == 0
-    assert minidl("train", "moons.yaml", "-s", "training.epochs=2", "-q").code == 0
+    assert minidl("train", "moons.yaml", *BRIEFLY).code == 0
 
 
 def test_template_in_json(minidl):
@@ -240,7 +242,7 @@ class TestErrors:
         outcome = minidl("init", "--data", "t.csv", "--target", "y")
         assert outcome.code == 0
         assert "left out  name has 20,000 categories, more than max_categories (100)" in outcome.out
-        assert minidl("train", "t.yaml", "-s", "training.epochs=1", "-q").code == 0
+        assert minidl("train", "t.yaml", *BRIEFLY).code == 0
         assert minidl("init", "--data", "t.csv", "--target", "name", "--force").err == (
             "t.csv: column 'name': has 20,000 different labels, too many to be classes (100 at most); "
             "name another column with --target\n"

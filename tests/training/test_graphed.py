@@ -332,12 +332,14 @@ def test_work_that_cannot_be_captured_is_told_with_its_layer(fails_to_end, monke
         CudaGraphs(torch.device("cuda", 0))(work)
 
 
-def test_a_lack_of_memory_stays_one(monkeypatch):
+@pytest.mark.parametrize("fails_to_end", [False, True])
+def test_a_lack_of_memory_stays_one(fails_to_end, monkeypatch):
     cuda = FakeCuda(monkeypatch)
+    cuda.fails_to_end = fails_to_end
 
     def work():
         if cuda.notes[-1].startswith("capture"):
-            raise torch.OutOfMemoryError
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
     with pytest.raises(torch.OutOfMemoryError):
         CudaGraphs(torch.device("cuda", 0))(work)

@@ -137,7 +137,7 @@ def ask_workers(client: "Client", device: str, workers: Collection[str] | None =
     ask = partial(client.sync, client._run, facts, device, on_error="return")
     try:
         found = ask(workers=None if workers is None else list(workers), callback_timeout=ANSWER_SECONDS)
-    except (TimeoutError, OSError) as error:
+    except (OSError, RuntimeError) as error:
         problem = f"not all workers of the cluster answer within {ANSWER_SECONDS} seconds"
         raise InputError(f"{problem}; see whether one hangs") from error
     return check_workers(found, Facts.here())
@@ -190,7 +190,7 @@ def _closing(client: "Client") -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(TimeoutError):  # the scheduler does not answer any more
+        with suppress(Exception):  # it is over, in whatever way
             client.close(timeout=CLOSE_SECONDS)
 
 

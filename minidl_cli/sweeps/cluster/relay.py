@@ -133,6 +133,7 @@ class Relay:
             try:
                 ask_workers(self._client, self._trainers.device, new)
             except InputError as error:
+                self._check_connection()
                 raise TrainingError(error.problems) from error
         with self._asking():
             without = [*new, *(set(lacking) & there - new)]
@@ -293,7 +294,7 @@ class Relay:
         try:
             with Interrupted.long_work():
                 yield
-        except (OSError, ValueError):
+        except (OSError, ValueError, RuntimeError):
             self._check_connection()
 
     def _stop_workers(self) -> None:
