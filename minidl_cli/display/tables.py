@@ -186,7 +186,10 @@ def print_outline(outline: Mapping[str, Any]) -> None:
         f"process{'es' * (memory['workers'] > 1)} with stacks of {memory['rounds_per_stack']}"
     )
     parts = [f"{name} {readable(memory[name])}" for name in ("vectors", "activations", "samples", "checkpoint")]
-    _console().print(f"        ({', '.join(parts)};\n        PyTorch itself takes about 0.3 GB for each process)")
+    _console().print(
+        f"        ({', '.join(parts)},\n        drawing and judging samples {readable(memory['ends'])}; PyTorch itself takes "
+        "about 0.3 GB\n        for each process)"
+    )
     if labels := outline["variants"]:
         _console().print(printable(f"variants: {len(labels)}, each with all rounds: {'; '.join(labels)}"))
 

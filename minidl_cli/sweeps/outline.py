@@ -19,8 +19,8 @@ def outline(config: Config) -> dict[str, Any]:
         `classes`, if it is classes), `inputs`, `layers` (each with `layer`, `arguments`, `outputs`, `parameters`:
         shapes by name, `count`), `loss`, `optimizer`, `schedule`, `parameters` (all of one round), `rounds`,
         `variants` (their labels, if the config varies anything), `steps` (who takes them), and `memory`: `workers`,
-        `rounds_per_stack`, and the bytes of `vectors`, `activations`, `samples`, `checkpoint` and their `total` while
-        all workers train.
+        `rounds_per_stack`, and the bytes of `vectors`, `activations`, `samples`, `checkpoint`, `ends` (each as `Memory`
+        has it) and the most at a time, `total`, while all workers train.
 
     Raises:
         InputError: the layers do not fit each other or the data.
@@ -55,8 +55,9 @@ def outline(config: Config) -> dict[str, Any]:
             "rounds_per_stack": len(planned.chunks[0]),
             "vectors": memory.vectors,
             "activations": memory.activations,
-            "checkpoint": memory.checkpoint,
             "samples": memory.samples,
+            "checkpoint": memory.checkpoint,
+            "ends": memory.ends,
             "total": memory.total,
         },
     }

@@ -78,7 +78,9 @@ class Planned:
         results = result_bytes(self.task, len(config.seeds))
         log = MetricsLog.memory(len(config.seeds), len(config.training.logged_epochs()), len(self.task.metrics))
         self._check_room(stacks.on(capacity.device), 0, capacity)
-        here = stacks.total if capacity.place == THIS_MACHINE else stacks.beside(capacity.device)
+        # The checkpoints of other machines pass through here.
+        elsewhere = max(stacks.beside(capacity.device), stacks.checkpoint)
+        here = stacks.total if capacity.place == THIS_MACHINE else elsewhere
         self._check_room(log + max(here + results, WRITING_COPIES * results), log, capacity_here())
 
     def _check_room(self, needed: int, log: int, capacity: Capacity) -> None:

@@ -204,7 +204,7 @@ class CudaGraphs:
             # What ends the capture complains, too, where something has failed in it.
             first = error.__context__ if isinstance(error.__context__, RuntimeError | GraphError) else error
             if is_lack_of_memory(first):
-                raise first
+                raise first from None
             problem = f"the steps cannot be captured in a CUDA graph: {str(first).splitlines()[0]}"
             raise TrainingError(f"{problem}; set training.compiled to never") from error
         return graph.replay

@@ -38,14 +38,15 @@ class Memory:
         activations: a block of samples with its noise and outputs, and what the layers keep and pass on in training or
             evaluation, or what comes and goes when they only keep it; whichever is more.
         samples: inputs and targets, and their order in an epoch.
-        checkpoint: what is not there in training: copies of all that it changes, while they become the content of a
-            file; or samples while they are drawn, or trained rounds while they are judged. Never on a GPU.
+        checkpoint: copies of all that training changes, while they become the content of a file.
+        ends: what is there before or after training: samples while they are drawn, rounds while they are judged.
     """
 
     vectors: int
     activations: int
     samples: int
     checkpoint: int
+    ends: int
 
     def __mul__(self, times: int) -> "Memory":
         return Memory(*(times * value for value in astuple(self)))
@@ -57,16 +58,17 @@ class Memory:
 
     @property
     def total(self) -> int:
-        """The most at a time: in a step or, when layers only keep about half of their activations, in a checkpoint."""
-        return max(self.training, self.vectors + self.samples + self.activations // 2 + self.checkpoint)
+        """The most at a time: in a step or, when layers only keep about half of their activations, beside steps."""
+        besides = max(self.checkpoint, self.ends)
+        return max(self.training, self.vectors + self.samples + self.activations // 2 + besides)
 
     def on(self, device: str) -> int:
-        """Return how much of it lies on the device that trains, given its name: on a GPU, no checkpoint is made."""
+        """Return how much of it lies on the device that trains, given its name: a GPU only takes steps."""
         return self.total if device == "cpu" else self.training
 
     def beside(self, device: str) -> int:
-        """Return what it takes of the CPU's memory, where another device trains: to begin with, or in checkpoints."""
-        return 0 if device == "cpu" else max(self.vectors + self.samples, self.checkpoint)
+        """Return what it takes of the CPU's memory, where another device trains: to begin with, or beside steps."""
+        return 0 if device == "cpu" else max(self.vectors + self.samples, self.checkpoint, self.ends)
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,8 @@ class Footprint:
             vectors=(rounds + self._is_compiled) * vector_bytes(self._task),
             activations=self._of_block(rounds) + self._of_activations(rounds),
             samples=self._of_samples(rounds),
-            checkpoint=max(self._of_state(rounds), self._of_end(rounds), self._drawing(rounds)),
+            checkpoint=self._of_state(rounds),
+            ends=max(self._judging(rounds), self._drawing(rounds)),
         )
 
     def _of_activations(self, rounds: int) -> int:
@@ -223,7 +226,7 @@ class Footprint:
         working = _working_vectors(task) * task.network.parameter_count() * task.dtype.itemsize
         return CHECKPOINT_COPIES * rounds * (vector_bytes(task) - working)
 
-    def _of_end(self, rounds: int) -> int:
+    def _judging(self, rounds: int) -> int:
         """Return what trained rounds take while they are judged: each apart, all together, and a network of some."""
         task, judged = self._task, min(rounds, STACK_SIZE)
         network = 2 * task.network.parameter_count() * task.dtype.itemsize

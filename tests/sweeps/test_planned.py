@@ -75,14 +75,16 @@ def test_the_log_is_kept_here_wherever_rounds_train(refusal, monkeypatch):
     assert ", but this machine has 4.3 GB" in line
 
 
-def test_results_are_kept_here_wherever_rounds_train(small_config, monkeypatch):
+@pytest.mark.parametrize(("workers", "times"), [(2, 4), (100, 7)])
+def test_results_and_checkpoints_are_kept_here_wherever_rounds_train(small_config, monkeypatch, workers, times):
+    """Results four times, while they are written; or beside them, of each worker's round, state and momentum thrice."""
     many = small_config(*WIDE, "sweep.rounds=100")
     results = result_bytes(build(many), 100)
-    here(monkeypatch, int(4.1 * results))
-    Planned(many, Capacity(100, 2**50, place=ELSEWHERE))
-    here(monkeypatch, int(3.9 * results))
+    here(monkeypatch, int((times + 0.1) * results))
+    Planned(many, Capacity(workers, 2**50, place=ELSEWHERE), chunk=1)
+    here(monkeypatch, int((times - 0.1) * results))
     with pytest.raises(InputError, match="but this machine has"):
-        Planned(many, Capacity(100, 2**50, place=ELSEWHERE))
+        Planned(many, Capacity(workers, 2**50, place=ELSEWHERE), chunk=1)
 
 
 def test_workers_elsewhere(refusal, one_round):

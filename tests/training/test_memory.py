@@ -121,14 +121,15 @@ def test_a_layer_that_fails_is_left_to_those_who_name_it(small_config, monkeypat
     assert Activations.of(task).training == 1.5 * 4 * sum(task.network.widths)
 
 
-def test_a_gpu_has_all_but_checkpoints():
-    stack = Memory(vectors=10, activations=100, samples=1000, checkpoint=5000)
+@pytest.mark.parametrize("beside", [{"checkpoint": 5000, "ends": 20}, {"checkpoint": 20, "ends": 5000}])
+def test_a_gpu_only_takes_steps(beside):
+    stack = Memory(vectors=10, activations=100, samples=1000, **beside)
     assert stack.on("cpu") == stack.total == 10 + 1000 + 50 + 5000
     assert stack.beside("cpu") == 0
     assert stack.on("cuda") == 10 + 100 + 1000
     assert stack.beside("cuda") == 5000
-    assert Memory(10, 100, 1000, 20).on("cpu") == 1110
-    assert Memory(10, 100, 1000, 20).beside("cuda") == 1010
+    assert Memory(10, 100, 1000, 20, 30).on("cpu") == 1110
+    assert Memory(10, 100, 1000, 20, 30).beside("cuda") == 1010
 
 
 def test_a_captured_step_has_memory_of_its_own(small_config):
