@@ -186,10 +186,11 @@ def print_outline(outline: Mapping[str, Any]) -> None:
         f"process{'es' * (memory['workers'] > 1)} with stacks of {memory['rounds_per_stack']}"
     )
     parts = [f"{name} {readable(memory[name])}" for name in ("vectors", "activations", "samples", "checkpoint")]
+    _console().print(f"        ({', '.join(parts)},")
     _console().print(
-        f"        ({', '.join(parts)},\n        drawing and judging samples {readable(memory['ends'])}; PyTorch itself takes "
-        "about 0.3 GB\n        for each process)"
+        f"        drawing and judging samples {readable(memory['ends'])}; PyTorch itself takes about 0.3 GB"
     )
+    _console().print("        for each process)")
     if labels := outline["variants"]:
         _console().print(printable(f"variants: {len(labels)}, each with all rounds: {'; '.join(labels)}"))
 

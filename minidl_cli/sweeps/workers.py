@@ -109,7 +109,7 @@ class Workers:
                     worker.give(trainers, chunk, saved(chunk))
             for worker in _ready(self._busy()):
                 try:
-                    event = worker.receive()
+                    events = worker.receive()
                 except EOFError:
                     if lost := worker.chunk:
                         deaths[lost[0]] += 1
@@ -119,8 +119,7 @@ class Workers:
                             yield Failure(lost, f"their worker {worker.cause_of_death()}, {deaths[lost[0]]} times")
                     self._replace(worker, min(plan.workers, len(self._busy()) - 1 + len(waiting)))
                 else:
-                    if event is not None:
-                        yield event
+                    yield from events
 
     def _busy(self) -> "list[_Worker]":
         return [worker for worker in self._workers if worker.is_busy]
@@ -152,12 +151,11 @@ class Workers:
         while at_work and (left := deadline - monotonic()) > 0:
             for worker in _ready(at_work, left):
                 try:
-                    event = worker.receive()
+                    events = worker.receive()
                 except Exception:  # it is gone, or failed at the last moment, which no longer matters
                     at_work.remove(worker)
                 else:
-                    if event is not None:
-                        yield event
+                    yield from events
 
 
 class _Worker:
@@ -201,24 +199,24 @@ class _Worker:
                 self._trainers = trainers
             self.connection.send((chunk, saved))
 
-    def receive(self) -> Event | None:
-        """Return what comes next from it; None if it is ready for more.
+    def receive(self) -> list[Event]:
+        """Return what comes next from it; nothing if it is ready for more.
 
         Raises:
             EOFError: it died.
             Exception: whatever it raised.
         """
         try:
-            event: Event | Exception | None = self.connection.recv()
+            events: list[Event] | Exception | None = self.connection.recv()
         except OSError as error:  # in the middle of a message
             raise EOFError from error
         except (TypeError, AttributeError, ImportError) as error:
             raise TrainingError(f"a worker failed, with an error that cannot be told here: {error}") from error
-        if isinstance(event, Exception):
-            raise event
-        if event is None:
+        if isinstance(events, Exception):
+            raise events
+        if events is None:
             self.chunk, self.is_busy, self.has_started = None, False, True
-        return event
+        return events or []
 
     def cause_of_death(self) -> str:
         """Return what it died of, in words that follow its name."""
