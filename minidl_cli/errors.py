@@ -52,5 +52,5 @@ class CompilationError(Exception):
 
 def is_lack_of_memory(error: BaseException) -> bool:
     """Tell whether Python or PyTorch, whose errors need not have a class of their own, could not allocate memory."""
-    said = ("can't allocate memory", "CUDA out of memory")
+    said = ("can't allocate memory", "CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
     return isinstance(error, MemoryError) or any(words in str(error) for words in said)

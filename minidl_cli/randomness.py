@@ -15,13 +15,14 @@ import torch
 Purpose = Literal["train data", "test data", "split", "validation", "parameters", "order", "noise", "bootstrap"]
 
 
-def generator(seed: int, purpose: Purpose, epoch: int = 0) -> torch.Generator:
-    """Return a fresh CPU generator for one purpose.
+def generator(seed: int, purpose: Purpose, epoch: int = 0, used: torch.Generator | None = None) -> torch.Generator:
+    """Return a CPU generator for one purpose, of which nothing has been drawn.
 
     Args:
         seed: the seed of the round (or of the data).
         purpose: what the numbers are drawn for, so that one use never shifts the numbers of another.
         epoch: the epoch that they are drawn for, from 1; 0 for what is drawn once.
+        used: one that is not needed any more and begins anew, which takes less time than to make one.
     """
     digest = hashlib.blake2b(f"{seed}/{purpose}/{epoch}".encode(), digest_size=8).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest))
+    return (used or torch.Generator()).manual_seed(int.from_bytes(digest))

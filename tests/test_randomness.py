@@ -26,6 +26,14 @@ def test_generators_do_not_share_their_state() -> None:
     assert torch.rand(1, generator=second) == torch.rand(1, generator=generator(3, "train data"))
 
 
+def test_a_used_generator_begins_anew() -> None:
+    used = torch.Generator()
+    torch.randn(3, generator=used)
+    again = generator(3, "noise", 5, used)
+    assert again is used
+    assert torch.equal(torch.randn(9, generator=again), torch.randn(9, generator=generator(3, "noise", 5)))
+
+
 def test_every_seed_purpose_and_epoch_has_numbers_of_its_own() -> None:
     """Among them pairs whose digits are the same when written without a gap, as 1 and 12, 11 and 2."""
     uses = list(product([0, 1, 2, 11, 111, 2**40, 10**18 - 1], PURPOSES, [0, 1, 2, 11, 12, 112]))

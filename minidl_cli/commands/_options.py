@@ -83,6 +83,17 @@ def check_engine(engine: str, address: str | None, **connection: object) -> None
             raise click.UsageError(f"--{name.replace('_', '-')} goes with --address")
 
 
+def engine_options(engine: str, address: str | None, **connection: object) -> list[str]:
+    """Return the options that lead to the same engine again, as a command line has them."""
+    if engine == "local":
+        return []
+    found = ["--engine", engine, *(["--address", address] if address else [])]
+    for name, value in connection.items():
+        if value:
+            found += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    return found
+
+
 def _is_run(path: Path) -> bool:
     return os.path.lexists(path / CONFIG) or (str(path) == "latest" and not os.path.lexists(path))
 

@@ -2,7 +2,7 @@
 
 import gc
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,8 +63,8 @@ def make_engine(kind: str, address: str | None, **connection: Any) -> "Engine":
     return Cluster(Access.of(address, **connection) if address else None)
 
 
-def run_and_report(job: "Job", verb: str, *, quiet: bool, as_json: bool) -> None:
-    """Train the rounds of a job with a progress display, then print what came out, or how to go on."""
+def run_and_report(job: "Job", verb: str, *, quiet: bool, as_json: bool, means: Sequence[str] = ()) -> None:
+    """Train the rounds of a job with a progress display, then print what came out, or how to go on, by which means."""
     try:
         _run(job, silent=quiet or job.is_done)
     except (Interrupted, Exception) as stop:
@@ -72,16 +72,17 @@ def run_and_report(job: "Job", verb: str, *, quiet: bool, as_json: bool) -> None
             _report(job, quiet=quiet, as_json=as_json)
         elif not isinstance(stop, InputError):
             with suppress(OSError):  # nobody may be there to read it; the exit code stays what it is
-                click.echo(f"to go on: minidl {verb} --resume {_quoted(str(job.run.path))}", err=True)
+                words = ["minidl", verb, "--resume", str(job.run.path), *means]
+                click.echo(f"to go on: {' '.join(map(_quoted, words))}", err=True)
         raise
     _report(job, quiet=quiet, as_json=as_json)
 
 
-def _quoted(path: str) -> str:
-    """Return a path as a shell takes it, without signs that a terminal would take for commands."""
-    if path.isprintable():
-        return shlex.quote(path)
-    signs = (f"\\{sign}" if sign in "\\'" else escaped(sign) for sign in path)
+def _quoted(word: str) -> str:
+    """Return a word as a shell takes it, without signs that a terminal would take for commands."""
+    if word.isprintable():
+        return shlex.quote(word)
+    signs = (f"\\{sign}" if sign in "\\'" else escaped(sign) for sign in word)
     return f"$'{''.join(signs)}'"
 
 

@@ -39,7 +39,9 @@ _file = click.Path(path_type=Path)
 )
 @options.name_option
 @options.runs_dir_option
-@click.option("--workers", type=click.IntRange(min=1), help="How many processes. [default: the cores, if it pays]")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="At most how many processes. [default: the cores, if it pays]"
+)
 @click.option(
     "--chunk", type=click.IntRange(min=1), help="How many rounds in one stack. [default: what is fast and fits]"
 )
@@ -121,4 +123,5 @@ def command(
         job = resumed_job(resume, runs_dir, settings, workers, chunk, device, trainer)
     else:
         job = start(load_config(config, settings, vary), runs_dir, workers, chunk, device or "cpu", trainer)
-    run_and_report(job, "sweep", quiet=quiet, as_json=as_json)
+    means = options.engine_options(engine, address, **connection)
+    run_and_report(job, "sweep", quiet=quiet, as_json=as_json, means=means)

@@ -11,7 +11,7 @@ import torch
 from ..reference.torch_modules import check_counterparts
 from ..runs.environment import physical_memory
 from ..training.build import Task
-from ..training.device import find_device
+from ..training.device import find_device, free_memory
 from ..training.memory import Footprint, Memory, vector_bytes
 
 Chunk = Sequence[int]
@@ -67,13 +67,12 @@ def capacity_here(workers: int | None = None, device: str = "cpu") -> Capacity:
         device: where they compute, as `find_device` takes it; a GPU serves one process.
 
     Raises:
-        InputError: there is no such device.
+        InputError: there is no such device, or it cannot be used.
     """
     if device == "cpu":
         return Capacity(workers, physical_memory())
-    gpu = find_device(device)
-    free, _ = torch.cuda.mem_get_info(gpu)
-    return Capacity(1, int(FREE_SHARE * free), device, f"{torch.cuda.get_device_name(gpu)} ({device})")
+    free, name = free_memory(device), torch.cuda.get_device_name(find_device(device))
+    return Capacity(1, int(FREE_SHARE * free), device, f"{name} ({device})")
 
 
 @dataclass(frozen=True)

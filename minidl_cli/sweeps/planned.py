@@ -14,7 +14,7 @@ from ..runs.environment import environment, identify
 from ..runs.folder import Run
 from ..runs.metrics import MetricsLog
 from ..training.build import build, make_dataset
-from ..training.compiled import CompiledStep
+from ..training.compiled import COMPILED, CompiledStep
 from ..training.exactness import single_thread
 from ..training.memory import result_bytes
 from ..training.trainers import Trainers
@@ -56,12 +56,20 @@ class Planned:
         self.checkpoints = Checkpoints(run, self.task) if run else None
         self.begun = self.checkpoints.begun() if self.checkpoints else []
         stacks = [each.seeds for each in self.begun]
+        if run and any(each.epoch for each in self.begun):
+            self._keep_steps(run.environment())  # before stacks are planned, which depend on them
         is_compiled = isinstance(self.trainers.step, CompiledStep)
         self.plan = plan(self.task, capacity, chunk, is_compiled=is_compiled, begun=stacks)
         self._check_memory(capacity)
         self.task.fit(config.seeds)  # what cannot be fitted is found before anything is trained
         self._check_shapes()
         self._warn_of_lone_batch()
+
+    def _keep_steps(self, before: Mapping[str, Any]) -> None:
+        """Have the steps taken as they were, though they could be compiled now."""
+        steps, is_same_device = str(before.get("steps")), before.get("device", "cpu") == self.trainers.device
+        if isinstance(self.trainers.step, CompiledStep) and not steps.startswith(COMPILED) and is_same_device:
+            self.trainers.step = steps
 
     def files(self) -> dict[str, str]:
         """Return the first files of the run folder."""
@@ -80,7 +88,7 @@ class Planned:
         self._check_room(stacks.on(capacity.device), 0, capacity)
         # The checkpoints of other machines pass through here.
         elsewhere = max(stacks.beside(capacity.device), stacks.checkpoint)
-        here = stacks.total if capacity.place == THIS_MACHINE else elsewhere
+        here = stacks.total if capacity.place == THIS_MACHINE and capacity.device == "cpu" else elsewhere
         self._check_room(log + max(here + results, WRITING_COPIES * results), log, capacity_here())
 
     def _check_room(self, needed: int, log: int, capacity: Capacity) -> None:

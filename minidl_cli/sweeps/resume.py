@@ -17,8 +17,6 @@ from ..runs.environment import environment
 from ..runs.folder import Run
 from ..runs.lock import Lock
 from ..training.build import Task, check_data_files, load_config, variants
-from ..training.compiled import CompiledStep
-from ..training.trainers import is_compiled
 from .checkpoints import Begun
 from .engine import Engine
 from .job import Job, RoundsJob, VariantsJob
@@ -151,10 +149,6 @@ def _rounds_job(run: Run, config: Config, means: _Means, lock: Lock | None = Non
         _is_complete(run, LAST_FIGURE) and config == before and _has_results(run, config.seeds) and _has_all(planned)
     )
     if not is_done and any(each.epoch for each in planned.begun):
-        steps = str(found.get("steps"))
-        is_same_device = found.get("device", "cpu") == planned.plan.device
-        if isinstance(planned.trainers.step, CompiledStep) and not is_compiled(steps) and is_same_device:
-            planned.trainers.step = steps  # as it was, though they could be compiled now
         _warn_of_change(run, found, _notes(planned))
     return RoundsJob(planned, run, means.engine, lock, is_done=is_done)
 

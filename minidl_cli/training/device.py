@@ -37,11 +37,33 @@ def find_device(name: str) -> torch.device:
     if not has_cuda():
         problem = "PyTorch finds no GPU, or no driver of one; see whether nvidia-smi does"
         raise InputError(f"--device {name}: {problem}, or use --device cpu")
-    index, count = int(number) if number else torch.cuda.current_device(), torch.cuda.device_count()
+    try:
+        index, count = int(number) if number else torch.cuda.current_device(), torch.cuda.device_count()
+    except RuntimeError as error:
+        raise _unusable(name, error) from error
     if index >= count:
         there = "there is only cuda:0" if count == 1 else f"there are cuda:0 to cuda:{count - 1}"
         raise InputError(f"--device {name}: there is no such GPU; {there}")
     return torch.device("cuda", index)
+
+
+def free_memory(name: str) -> int:
+    """Return the bytes that are free on a GPU, given its name.
+
+    Raises:
+        InputError: it is not there, or cannot be used.
+    """
+    gpu = find_device(name)
+    try:
+        free, _ = torch.cuda.mem_get_info(gpu)
+    except RuntimeError as error:
+        raise _unusable(name, error) from error
+    return free
+
+
+def _unusable(name: str, error: RuntimeError) -> InputError:
+    problem = f"the GPU cannot be used: {str(error).splitlines()[0]}"
+    return InputError(f"--device {name}: {problem}; see what nvidia-smi says, or use --device cpu")
 
 
 @contextmanager

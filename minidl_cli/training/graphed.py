@@ -6,7 +6,7 @@ next has to lie in that memory: which samples it takes, their noise, and the opt
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from math import ceil
 from typing import Any
 
@@ -171,6 +171,12 @@ class SelfFedStep:
                 buffer.value = memory.copy_(buffer.value)
 
 
+@cache
+def _side_stream(device: torch.device) -> torch.cuda.Stream:
+    """Return the stream to capture on: one, as libraries keep memory for each stream that they have met."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
 class CudaGraphs:
     """Captures work on a GPU in CUDA graphs, all of which share their memory.
 
@@ -179,7 +185,7 @@ class CudaGraphs:
     """
 
     def __init__(self, device: torch.device):
-        self._stream: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._stream = _side_stream(device)
         self._pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, work: Callable[[], None]) -> Callable[[], None]:
@@ -197,12 +203,18 @@ class CudaGraphs:
         stream.wait_stream(self._stream)
         graph = torch.cuda.CUDAGraph()
         try:
-            # Other threads may go on with what they are at, such as drawing the next order into pinned memory.
-            with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
+            # Other threads may go on with what they are at, such as drawing the next order into pinned memory. (A
+            # capture that fails would leave its stream the current one.)
+            with (
+                torch.cuda.stream(self._stream),
+                torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"),
+            ):
                 work()
         except (RuntimeError, GraphError) as error:
-            # What ends the capture complains, too, where something has failed in it.
-            first = error.__context__ if isinstance(error.__context__, RuntimeError | GraphError) else error
+            # What ends the capture complains, too, where something has failed in it; a layer's error names the layer.
+            before = error.__context__
+            is_second = isinstance(before, RuntimeError | GraphError) and not isinstance(error, GraphError)
+            first = before if before and is_second else error
             if is_lack_of_memory(first):
                 raise first from None
             problem = f"the steps cannot be captured in a CUDA graph: {str(first).splitlines()[0]}"

@@ -133,9 +133,9 @@ def epoch_order(
         The numbers of the samples, `[rounds, samples]`.
     """
     if options.shuffle:
-        order = torch.empty(len(seeds), size, dtype=torch.int64, pin_memory=pinned)
+        order, drawing = torch.empty(len(seeds), size, dtype=torch.int64, pin_memory=pinned), torch.Generator()
         for row, seed in zip(order, seeds, strict=True):
-            torch.randperm(size, generator=generator(seed, "order", epoch), out=row)
+            torch.randperm(size, generator=generator(seed, "order", epoch, drawing), out=row)
     else:
         order = torch.arange(size).expand(len(seeds), size)
     return order[:, : options.batches(size) * options.batch_size]

@@ -203,7 +203,8 @@ class Trainer:
         """Stop the rounds that diverged, by their losses, and those that have become no better for long."""
         # Those of the test samples decide nothing.
         losses = [metrics[name] for name in ("train_loss", "validation_loss") if name in metrics]
-        diverged = [index for index in self._running() if not all(math.isfinite(loss[index]) for loss in losses)]
+        finite = np.logical_and.reduce([np.isfinite(loss) for loss in losses])
+        diverged = [] if finite.all() else [index for index in self._running() if not finite[index]]
         self._stop(diverged, "diverged")
         if self.best and self.options.is_logged(self.epoch):
             self.best.update(metrics, self.epoch, self.network.state())

@@ -7,7 +7,7 @@ from ..config.schema import Config
 from ..data.dataset import Dataset
 from ..errors import CompilationError, TrainingError
 from .build import build, make_dataset
-from .compiled import COMPILED, CompiledStep, CompiledTrainer
+from .compiled import CompiledStep, CompiledTrainer
 from .device import find_device
 from .graphed import GraphedTrainer, GraphStep
 from .trainer import Trainer
@@ -75,7 +75,7 @@ class Trainers:
         return settled
 
     def of(self, seeds: Sequence[int]) -> Trainer:
-        """Return the trainer of the rounds with these seeds, all different.
+        """Return the trainer of the rounds with these seeds, all different: minidl's, whatever the config's framework.
 
         Raises:
             InputError: the device is not there; or the config asks for a compiled step, and there is none.
@@ -98,8 +98,3 @@ class Trainers:
             problem = f"the steps cannot be compiled: {error}"
             raise self.config.error(("training", "compiled"), problem) from error
         return f"PyTorch's operations ({error})"
-
-
-def is_compiled(steps: str) -> bool:
-    """Tell whether who takes the steps, as a run folder has it, is a compiled step."""
-    return steps.startswith(COMPILED)

@@ -47,7 +47,7 @@ class TestWithoutTls:
         assert "cannot be reached" in refusal(f"tcp://{host}:{unused_port()}")
 
     def test_certificates_are_no_use(self, refusal, tmp_path):
-        assert "--tls-cert is for tls://" in refusal("tcp://127.0.0.1:8786", "--tls-cert", tmp_path / "own.pem")
+        assert "only tls:// takes --tls-cert" in refusal("tcp://127.0.0.1:8786", "--tls-cert", tmp_path / "own.pem")
 
     def test_scheduler_with_tls(self, refusal, cluster):
         assert "does not let us in" in refusal(cluster.address.replace("tls", "tcp"))

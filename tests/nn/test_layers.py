@@ -4,7 +4,9 @@ Each is tested in training and in use. A layer whose required arguments are not 
 `ARGUMENTS`; one that PyTorch has too deserves a line in `COUNTERPARTS`.
 """
 
+import gc
 import math
+import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -284,6 +286,20 @@ def test_large_inputs_are_those_of_pytorch(case: LayerCase) -> None:
     found = derived(network, x, grad)
     assert all(value.isfinite().all() for value in found.values())
     assert_close(found, with_autograd(network, x, counterpart(case, network), grad), 1e-12)
+
+
+@every_layer
+def test_a_layer_that_is_done_with_is_gone_at_once(case: LayerCase) -> None:
+    """No circle of references keeps what it holds, on a GPU, until the collector finds it."""
+    network = case.network(rounds=1, width=5, batch=3)
+    network.forward(normal(1, 5, 3, seed=3))
+    remains = [weakref.ref(layer) for layer in network.layers]
+    gc.disable()
+    try:
+        del network
+        assert [each() for each in remains] == [None]
+    finally:
+        gc.enable()
 
 
 @every_layer

@@ -42,7 +42,7 @@ def test_other_machines_need_it(host):
 def test_options_that_make_no_sense_together():
     assert problem("tls://a:1", insecure=True) == "--address tls://a:1: is secure; leave out --insecure"
     assert problem("tcp://localhost:1", tls_cert="a", tls_key="b") == (
-        "--address tcp://localhost:1: --tls-cert, --tls-key is for tls://"
+        "--address tcp://localhost:1: only tls:// takes --tls-cert, --tls-key"
     )
 
 

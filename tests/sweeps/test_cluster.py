@@ -1,5 +1,6 @@
 """Sweeps on a Dask cluster, whose workers are threads of this process; tests/cluster has real ones."""
 
+import re
 import signal
 import warnings
 from concurrent.futures import CancelledError
@@ -116,7 +117,8 @@ def test_what_the_folder_says_of_the_cluster(small_config, tmp_path, engine):
     environment = sweep(small_config(), runs_dir=tmp_path, engine=engine()).environment()
     assert environment["engine"] == "dask"
     assert len(environment["cluster"]) == 2
-    assert all(each["minidl"] == environment["minidl"] for each in environment["cluster"].values())
+    for each in environment["cluster"].values():
+        assert re.fullmatch(rf"{re.escape(environment['minidl'])}\+[0-9a-f]{{8}}", each["minidl"])
 
 
 @pytest.mark.parametrize("records", [1, 9, 20])
@@ -274,6 +276,45 @@ def test_workers_that_come_later_are_checked(small_config, tmp_path, monkeypatch
             legs._trainers.clear()  # which these workers share
             with pytest.raises(TrainingError, match=r"^worker inproc://.*: has minidl 0.0 \(here 1.0\); install"):
                 list(records)
+
+
+def begin_with_one_that_nobody_asked(small_config, tmp_path, engine):
+    """Return a job on a cluster, one of whose workers has come after the others were asked."""
+    used = engine()
+    job = start(small_config(*ROUNDS), tmp_path, chunk=1, engine=used)
+    used._facts.popitem()
+    return job
+
+
+@pytest.mark.parametrize(
+    ("lack", "problem"),
+    [
+        ({"minidl": "0.0"}, r"^worker inproc://.*: has minidl 0.0 \(here .*\); install"),
+        ({"compiler": None}, r"^worker inproc://.*: has no C compiler, as the others have"),
+    ],
+    ids=["version", "compiler"],
+)
+def test_workers_that_come_before_training_are_checked(small_config, tmp_path, engine, monkeypatch, lack, problem):
+    job, own = begin_with_one_that_nobody_asked(small_config, tmp_path, engine), Facts.here()
+    monkeypatch.setattr(Facts, "here", classmethod(lambda cls, device="cpu": replace(own, **lack)))
+    monkeypatch.setattr(connection, "check_workers", lambda found, _: check_workers(found, own))
+    with pytest.raises(TrainingError, match=problem):
+        list(job.records())
+
+
+def test_workers_that_are_gone_before_they_answer_are_nobody(client):
+    gone = f"{client.scheduler.address.rpartition('/')[0]}/999999"
+    with dask.config.set({"distributed.comm.timeouts.connect": "100ms"}):
+        assert connection.ask_workers(client, "cpu", [gone]) == {}
+
+
+def test_a_worker_that_cannot_take_the_data_is_named(small_config, tmp_path, engine, monkeypatch):
+    def without_room(*_):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(relay, "hand_out", without_room)
+    with pytest.raises(TrainingError, match=r"^worker inproc://.*: cannot take the data: MemoryError: no room"):
+        sweep(small_config(*ROUNDS), runs_dir=tmp_path, engine=engine())
 
 
 def test_rows_come_before_the_checkpoint_that_needs_them(small_config, tmp_path, engine, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 from minidl_cli.display.text import readable
 from minidl_cli.errors import InputError
 from minidl_cli.sweeps import plan as planning
-from minidl_cli.sweeps.plan import Capacity
+from minidl_cli.sweeps.plan import THIS_MACHINE, Capacity
 from minidl_cli.sweeps.planned import Planned, first_files
 from minidl_cli.training.build import build
 from minidl_cli.training.memory import Footprint, result_bytes
@@ -85,6 +85,15 @@ def test_results_and_checkpoints_are_kept_here_wherever_rounds_train(small_confi
     here(monkeypatch, int((times - 0.1) * results))
     with pytest.raises(InputError, match="but this machine has"):
         Planned(many, Capacity(workers, 2**50, place=ELSEWHERE), chunk=1)
+
+
+def test_a_cluster_here_takes_of_this_machine_what_is_beside_its_gpus(small_config, monkeypatch):
+    one = Footprint(build(small_config(*WIDE)), device="cuda").of(1)
+    results = result_bytes(build(small_config(*WIDE)), 1)
+    here(monkeypatch, one.beside("cuda") + 2 * results)
+    assert one.total > one.beside("cuda") + 2 * results
+    gpus = Capacity(1, 2**50, "cuda", THIS_MACHINE)
+    assert Planned(small_config(*WIDE, "training.compiled=never"), gpus).plan.memory == one
 
 
 def test_workers_elsewhere(refusal, one_round):

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,7 @@ from minidl_cli.errors import InputError
 from minidl_cli.nn.transfer import to_device
 from minidl_cli.training.build import build
 from minidl_cli.training.checkpoint import fingerprint
-from minidl_cli.training.device import at_work, find_device, has_cuda, matmul_precision
+from minidl_cli.training.device import at_work, find_device, free_memory, has_cuda, matmul_precision
 from minidl_cli.training.measures import fetch
 from minidl_cli.training.samples import OrdersAhead, Samples, epoch_order
 from minidl_cli.training.trainer import Trainer
@@ -63,6 +65,23 @@ def test_what_is_missing_is_told_in_a_line(gpus):
     assert problem("cuda:1") == "--device cuda:1: there is no such GPU; there is only cuda:0"
     gpus(4)
     assert problem("cuda:4") == "--device cuda:4: there is no such GPU; there are cuda:0 to cuda:3"
+
+
+def test_a_gpu_that_cannot_be_used_is_told_in_a_line(gpus, monkeypatch):
+    def busy(*_):
+        raise RuntimeError("CUDA error: all CUDA-capable devices are busy or unavailable\nmore lines")
+
+    gpus(1)
+    line = (
+        "--device cuda: the GPU cannot be used: CUDA error: all CUDA-capable devices are busy or unavailable; see what "
+        "nvidia-smi says, or use --device cpu"
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.cuda, "mem_get_info", busy)
+        with pytest.raises(InputError, match=re.escape(line)):
+            free_memory("cuda")
+    monkeypatch.setattr(torch.cuda, "current_device", busy)
+    assert problem("cuda") == line
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:-1", "cuda:x", "cuda:²", "mps", "auto", ""])

@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from minidl_cli.errors import CompilationError, GraphError, InputError, TrainingError
 from minidl_cli.nn.layers.tanh import Tanh
 from minidl_cli.optim.sgd import SGD
+from minidl_cli.training import graphed
 from minidl_cli.training.build import build
 from minidl_cli.training.graphed import CudaGraphs, GraphedTrainer, GraphStep, OnDevice
 from minidl_cli.training.measures import fetch
@@ -272,6 +273,7 @@ class FakeCuda:
 
     def __init__(self, monkeypatch):
         self.notes, self.fails_to_end = [], False
+        graphed._side_stream.cache_clear()
         for name in ("Stream", "CUDAGraph", "current_stream", "graph_pool_handle", "stream", "graph"):
             monkeypatch.setattr(torch.cuda, name, getattr(self, name))
 
@@ -293,7 +295,10 @@ class FakeCuda:
     @contextmanager
     def stream(self, stream):
         self.note(f"on {stream.name}")
-        yield
+        try:
+            yield
+        finally:
+            self.note(f"off {stream.name}")
 
     @contextmanager
     def graph(self, graph, *, pool, stream, capture_error_mode):
@@ -310,10 +315,19 @@ def test_work_is_done_once_on_a_stream_of_its_own_and_then_captured(monkeypatch)
     cuda = FakeCuda(monkeypatch)
     capture = CudaGraphs(torch.device("cuda", 0))
     repeat = capture(lambda: cuda.note("work"))
-    first = ["side waits for main", "on side", "work", "main waits for side"]
-    assert cuda.notes == [*first, "capture on side with pool, thread_local", "work", "captured"]
+    first = ["side waits for main", "on side", "work", "off side", "main waits for side"]
+    then = ["on side", "capture on side with pool, thread_local", "work", "captured", "off side"]
+    assert cuda.notes == [*first, *then]
     repeat()
     assert cuda.notes[-1] == "replay"
+
+
+def test_all_captures_of_a_gpu_are_on_one_stream(monkeypatch):
+    """Libraries keep memory for each stream that they have met."""
+    FakeCuda(monkeypatch)
+    one, other = (CudaGraphs(torch.device("cuda", 0)) for _ in range(2))
+    assert one._stream is other._stream
+    assert CudaGraphs(torch.device("cuda", 1))._stream is not one._stream
 
 
 @pytest.mark.parametrize("fails_to_end", [False, True])
@@ -323,13 +337,18 @@ def test_work_that_cannot_be_captured_is_told_with_its_layer(fails_to_end, monke
 
     def work():
         if cuda.notes[-1].startswith("capture"):
-            raise GraphError("model.1 (Tanh): forward failed: not permitted when stream is capturing\nmore lines")
+            cause = RuntimeError("not permitted when stream is capturing\nmore lines")
+            try:
+                raise cause
+            except RuntimeError as error:
+                raise GraphError(f"model.1 (Tanh): forward failed: {error}") from error
 
     problem = (
         "the steps cannot be captured in a CUDA graph: model.1 (Tanh): forward failed: not permitted when stream is "
     )
     with pytest.raises(TrainingError, match=re.escape(f"{problem}capturing; set training.compiled to never")):
         CudaGraphs(torch.device("cuda", 0))(work)
+    assert cuda.notes[-1] == "off side"
 
 
 @pytest.mark.parametrize("fails_to_end", [False, True])

@@ -1,5 +1,7 @@
 """Dropout."""
 
+from functools import partial
+
 import torch
 from torch import Generator, Tensor
 
@@ -25,15 +27,17 @@ class Dropout(Layer):
         self.p = p
 
     def connect(self, in_features: int) -> int:
-        self.mask = Noise(in_features, self._draw_mask)
+        # No method: in a circle of references, a layer that is done with would keep its noise for a while.
+        self.mask = Noise(in_features, partial(_draw_mask, self.p))
         return in_features
-
-    def _draw_mask(self, shape: tuple[int, int], dtype: torch.dtype, generator: Generator) -> Tensor:
-        kept = torch.empty(shape, dtype=dtype).bernoulli_(1 - self.p, generator=generator)
-        return kept / (1 - self.p) if self.p < 1 else kept
 
     def forward(self, x: Tensor) -> Tensor:
         return self.mask.value * x if self.training else x
 
     def backward(self, grad: Tensor) -> Tensor:
         return self.mask.value * grad if self.training else grad
+
+
+def _draw_mask(p: float, shape: tuple[int, int], dtype: torch.dtype, generator: Generator) -> Tensor:
+    kept = torch.empty(shape, dtype=dtype).bernoulli_(1 - p, generator=generator)
+    return kept / (1 - p) if p < 1 else kept

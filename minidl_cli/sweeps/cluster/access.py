@@ -74,7 +74,7 @@ class Access:
                 raise InputError(f"--address {shown(address)}: is secure; leave out --insecure")
             return cls(address, host, port, _certified(given))
         if named := [option for option, file in given.items() if file]:
-            raise InputError(f"--address {shown(address)}: {', '.join(named)} is for tls://")
+            raise InputError(f"--address {shown(address)}: only tls:// takes {', '.join(named)}")
         if not (insecure or _is_this_machine(host)):
             raise InputError(
                 f"--address {shown(address)}: without TLS, whoever reaches the scheduler can run programs on its "

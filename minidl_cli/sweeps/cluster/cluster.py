@@ -104,7 +104,8 @@ class Cluster:
 
     def train(self, trainers: Trainers, plan: Plan, saved: Saved) -> Iterator[Event | Failure]:
         """Do what `Engine.train` says."""
-        yield from Relay(self._connect(None, plan.device), trainers, plan, saved, self._most).events()
+        client = self._connect(None, plan.device)
+        yield from Relay(client, trainers, plan, saved, self._facts, self._most).events()
 
     def _connect(self, workers: int | None, device: str) -> "Client":
         if self._client is None:

@@ -137,9 +137,13 @@ def ask_workers(client: "Client", device: str, workers: Collection[str] | None =
     ask = partial(client.sync, client._run, facts, device, on_error="return")
     try:
         found = ask(workers=None if workers is None else list(workers), callback_timeout=ANSWER_SECONDS)
-    except (OSError, RuntimeError) as error:
+    except TimeoutError as error:
         problem = f"not all workers of the cluster answer within {ANSWER_SECONDS} seconds"
         raise InputError(f"{problem}; see whether one hangs") from error
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"the connection to the cluster is lost: {_reason(error)}") from error
+    if workers is not None:  # one that has come later may be gone again
+        found = {address: told for address, told in found.items() if not isinstance(told, OSError)}
     return check_workers(found, Facts.here())
 
 

@@ -1,10 +1,14 @@
 """What happens on a cluster's workers: they train a chunk for a while, a leg, and hand back what came of it."""
 
 import ctypes
+import hashlib
 import platform
 import signal
 from asyncio import to_thread
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from threading import Lock, Timer, get_ident
 from time import monotonic
 from traceback import format_exc
@@ -58,7 +62,7 @@ class Facts:
     """What a process trains with, which decides over the numbers that come out.
 
     Attributes:
-        minidl: the version of minidl.
+        minidl: the version of minidl, and behind a + what tells its files from others of this version.
         torch: that of PyTorch, without the build.
         python: that of Python, its first two numbers.
         compiler: the version of the C compiler; None if there is none that works.
@@ -88,7 +92,7 @@ class Facts:
         except CompilationError:
             compiler, target = None, ""
         return cls(
-            minidl=__version__,
+            minidl=f"{__version__}+{_digest_of_files()}",
             torch=torch.__version__.partition("+")[0],
             python=".".join(platform.python_version_tuple()[:2]),
             compiler=compiler,
@@ -97,6 +101,14 @@ class Facts:
             memory=physical_memory(),
             **_facts_of_gpu(device),
         )
+
+
+@cache
+def _digest_of_files() -> str:
+    package, digest = Path(__file__).parents[2], hashlib.sha256()
+    for path in sorted(path for path in package.rglob("*") if path.suffix in (".py", ".c")):
+        digest.update(f"{path.relative_to(package)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:8]
 
 
 def _facts_of_gpu(device: str) -> dict[str, Any]:
@@ -130,7 +142,7 @@ def train_leg(sweep: str, chunk: Chunk, saved: bytes | None, seconds: float) -> 
         seconds: after how long to stop, at the end of an epoch.
     """
     leg = Leg()
-    with _ONE_AT_A_TIME, _AtWork(sweep):
+    with suppress(_Stopped), _ONE_AT_A_TIME, _AtWork(sweep):
         if sweep in _AtWork.stopped:
             return leg
         if sweep not in _trainers:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ from uuid import uuid4
 from ...errors import InputError, MinidlWarning, TrainingError
 from ...interrupts import GRACE_SECONDS, Interrupted
 from ...training.checkpoint import Checkpoint
+from ...training.compiled import CompiledStep
 from ...training.trainer import EpochRecord
 from ...training.trainers import Trainers
 from ..chunks import Event
@@ -84,16 +85,25 @@ class Relay:
         trainers: what makes the trainers of its stacks.
         plan: which rounds train together.
         saved: returns what a chunk can go on from.
+        checked: the addresses of workers that are known to be fit.
         most: how many legs there may be at a time; None for as many as there are workers.
     """
 
-    def __init__(self, client: "Client", trainers: Trainers, plan: Plan, saved: Saved, most: int | None = None):
+    def __init__(
+        self,
+        client: "Client",
+        trainers: Trainers,
+        plan: Plan,
+        saved: Saved,
+        checked: Iterable[str],
+        most: int | None = None,
+    ):
         self._client, self._trainers, self._plan, self._saved = client, trainers, plan, saved
         self._name, self._most = f"minidl-{uuid4().hex}", most
         self._chunks, self._courses = deque(plan.chunks), list[_Course]()
         self._waiting, self._suspects = deque[_Course](), deque[_Course]()
         self._at_work: dict[Future[Leg], _Course] = {}
-        self._equipped: set[str] = set()
+        self._equipped, self._checked = set[str](), set(checked)
         self._done: SimpleQueue[Future[Leg] | None] = SimpleQueue()
         self._arrived: SimpleQueue[tuple[Future[Leg], Leg]] = SimpleQueue()
         self._loss = f"the connection to {client.scheduler_info()['address']} is lost; what was finished is kept"
@@ -125,23 +135,43 @@ class Relay:
         """Give the data to workers that lack them and all that are new, and return whether others are gone.
 
         Raises:
-            TrainingError: a worker that has come meanwhile has other versions.
+            TrainingError: a worker that has come meanwhile is not fit, or one cannot take the data.
         """
         there = set(self._workers())
-        are_gone, new = bool(self._equipped - there), there - self._equipped
-        if self._equipped and new:
-            try:
-                ask_workers(self._client, self._trainers.device, new)
-            except InputError as error:
-                self._check_connection()
-                raise TrainingError(error.problems) from error
+        are_gone = bool(self._equipped - there)
+        if unchecked := there - self._checked:
+            self._checked |= self._fit(unchecked)
+        there &= self._checked
         with self._asking():
-            without = [*new, *(set(lacking) & there - new)]
-            found = self._trainers
-            what = self._name, found.config, found.device, found.dataset.parcel()
-            self._client.run(hand_out, *what, workers=without, on_error="ignore")
+            without, trainers = there - self._equipped | there & set(lacking), self._trainers
+            what = self._name, trainers.config, trainers.device, trainers.dataset.parcel()
+            answers = self._client.run(hand_out, *what, workers=list(without), on_error="return")
+            for address, error in answers.items():
+                # Whoever is gone will be noticed. Others would be asked for ever.
+                if isinstance(error, Exception) and not isinstance(error, OSError):
+                    problem = f"cannot take the data: {type(error).__name__}: {error}"
+                    raise TrainingError(f"worker {address}: {problem}") from error
         self._equipped = there
         return are_gone
+
+    def _fit(self, workers: Collection[str]) -> set[str]:
+        """Return those of some workers that answer, all of which can do what the others do.
+
+        Raises:
+            TrainingError: one cannot, or has other versions.
+        """
+        try:
+            with Interrupted.long_work():
+                found = ask_workers(self._client, self._trainers.device, workers)
+        except InputError as error:
+            self._check_connection()
+            raise TrainingError(error.problems) from error
+        for address, each in found.items():
+            if each.compiler is None and isinstance(self._trainers.step, CompiledStep):
+                raise TrainingError(f"worker {address}: has no C compiler, as the others have")
+            if self._trainers.device != "cpu" and not each.gpu:
+                raise TrainingError(f"worker {address}: has no device {self._trainers.device}, as the others have")
+        return set(found)
 
     def _submit_waiting(self) -> None:
         """Submit a leg for each worker that has none; a suspect's only alone."""
