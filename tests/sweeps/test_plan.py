@@ -155,6 +155,7 @@ class TestWhatAGPUHas:
     @pytest.fixture(autouse=True)
     def _one_gpu(self, monkeypatch):
         monkeypatch.setattr(planning, "find_device", torch.device)
+        monkeypatch.setattr("minidl_cli.training.device.find_device", torch.device)
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000 if device.index else 2000, 4000))
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H200")
 
