@@ -47,12 +47,14 @@ class Capacity:
         memory: the bytes that they have, all together.
         device: where each of them computes, as `find_device` takes it.
         place: what has this memory, in words.
+        host: the bytes of memory of the machine that each process is on, beside GPUs; None if that is this one.
     """
 
     workers: int | None
     memory: int
     device: str = "cpu"
     place: str = THIS_MACHINE
+    host: int | None = None
 
     def for_each(self, workers: int) -> int:
         """Return the bytes that each of so many processes has."""
@@ -147,9 +149,9 @@ def _fitting(rounds: int, footprint: Footprint, capacity: Capacity, workers: int
 
     def is_too_large(size: int) -> bool:
         stack = footprint.of(size)
-        beside = workers * stack.beside(capacity.device)
+        host = physical_memory() // workers if capacity.host is None else capacity.host
         is_beyond = stack.on(capacity.device) > share * capacity.for_each(workers)
-        return is_beyond or beside > STACK_SHARE * physical_memory()
+        return is_beyond or stack.beside(capacity.device) > STACK_SHARE * host
 
     return max(1, bisect_left(range(1, rounds + 1), True, key=is_too_large))
 

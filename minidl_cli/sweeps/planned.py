@@ -19,7 +19,7 @@ from ..training.exactness import single_thread
 from ..training.memory import result_bytes
 from ..training.trainers import Trainers
 from .checkpoints import Checkpoints
-from .plan import THIS_MACHINE, Capacity, Plan, capacity_here, plan
+from .plan import Capacity, Plan, capacity_here, plan
 
 # Trained weights, and what becomes of them while they are written: one array for all, its bytes, the file's content.
 WRITING_COPIES = 4
@@ -86,9 +86,9 @@ class Planned:
         results = result_bytes(self.task, len(config.seeds))
         log = MetricsLog.memory(len(config.seeds), len(config.training.logged_epochs()), len(self.task.metrics))
         self._check_room(stacks.on(capacity.device), 0, capacity)
-        # The checkpoints of other machines pass through here.
-        elsewhere = max(stacks.beside(capacity.device), stacks.checkpoint)
-        here = stacks.total if capacity.place == THIS_MACHINE and capacity.device == "cpu" else elsewhere
+        here = stacks.total if capacity.device == "cpu" else stacks.beside(capacity.device)
+        if capacity.host is not None:
+            here = stacks.checkpoint  # those of other machines pass through here
         self._check_room(log + max(here + results, WRITING_COPIES * results), log, capacity_here())
 
     def _check_room(self, needed: int, log: int, capacity: Capacity) -> None:

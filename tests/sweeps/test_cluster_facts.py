@@ -127,6 +127,15 @@ class TestCapacity:
         assert self.of(engine(facts), workers=workers) == (MACHINE, workers)
         assert self.of(engine(facts), "cuda", workers) == (GPU, workers)
 
+    def test_what_a_machine_has_beside_its_gpus(self, engine, monkeypatch):
+        facts = {each: replace(WITH_GPU, gpu=each) for each in SEVEN}
+        here = engine(facts, hosts=dict.fromkeys(SEVEN, "a host")).capacity(None, "cuda")
+        assert (here.host, here.place) == (None, "this machine")
+        used = engine(facts, hosts=dict.fromkeys(SEVEN, "a host"))
+        monkeypatch.setattr(cluster, "connect", lambda access: nullcontext(used._connect(None, "cuda")))
+        elsewhere = Cluster(Access.of("tcp://127.0.0.1:8786")).capacity(None, "cuda")
+        assert (elsewhere.host, elsewhere.place) == (MACHINE // 7, "the cluster")
+
     @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
     def test_a_worker_without_the_device_is_named(self, engine, device):
         found = engine({"tls://a:1": WITH_GPU, "tls://b:1": FIT})

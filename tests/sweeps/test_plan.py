@@ -1,5 +1,6 @@
 """Which rounds train together, and in how many processes."""
 
+from dataclasses import replace
 from math import ceil
 
 import pytest
@@ -106,6 +107,9 @@ def test_checkpoints_of_a_gpu_s_stack_fit_into_the_memory_beside_it(task, monkey
     host = memory.Footprint(rounds, device="cuda").of(10).beside("cuda")
     monkeypatch.setattr(planning, "physical_memory", lambda: 2 * host)
     assert {len(chunk) for chunk in plan(rounds, capacity(device="cuda")).chunks} == {10, 4}
+    monkeypatch.setattr(planning, "physical_memory", lambda: 1)  # of the machine that only hands out the work
+    elsewhere = replace(capacity(2, device="cuda"), host=2 * host)
+    assert {len(chunk) for chunk in plan(rounds, elsewhere).chunks} == {8}
 
 
 def test_as_many_cores_train_as_can_have_a_round(task):

@@ -71,7 +71,7 @@ def test_the_log_of_very_many_epochs(refusal, monkeypatch):
 
 def test_the_log_is_kept_here_wherever_rounds_train(refusal, monkeypatch):
     here(monkeypatch, 2**32)
-    line = refusal(Capacity(8, 2**50, place=ELSEWHERE), "training.epochs=100000000")
+    line = refusal(Capacity(8, 2**50, place=ELSEWHERE, host=2**50), "training.epochs=100000000")
     assert ", but this machine has 4.3 GB" in line
 
 
@@ -81,10 +81,10 @@ def test_results_and_checkpoints_are_kept_here_wherever_rounds_train(small_confi
     many = small_config(*WIDE, "sweep.rounds=100")
     results = result_bytes(build(many), 100)
     here(monkeypatch, int((times + 0.1) * results))
-    Planned(many, Capacity(workers, 2**50, place=ELSEWHERE), chunk=1)
+    Planned(many, Capacity(workers, 2**50, place=ELSEWHERE, host=2**50), chunk=1)
     here(monkeypatch, int((times - 0.1) * results))
     with pytest.raises(InputError, match="but this machine has"):
-        Planned(many, Capacity(workers, 2**50, place=ELSEWHERE), chunk=1)
+        Planned(many, Capacity(workers, 2**50, place=ELSEWHERE, host=2**50), chunk=1)
 
 
 def test_a_cluster_here_takes_of_this_machine_what_is_beside_its_gpus(small_config, monkeypatch):
@@ -97,7 +97,7 @@ def test_a_cluster_here_takes_of_this_machine_what_is_beside_its_gpus(small_conf
 
 
 def test_workers_elsewhere(refusal, one_round):
-    line = refusal(Capacity(2, one_round.total, place=ELSEWHERE), "sweep.rounds=9")
+    line = refusal(Capacity(2, one_round.total, place=ELSEWHERE, host=2**50), "sweep.rounds=9")
     assert f", but the cluster has {readable(one_round.total)};" in line
 
 

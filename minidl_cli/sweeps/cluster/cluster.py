@@ -12,7 +12,7 @@ from ...errors import InputError, MinidlWarning
 from ...training.trainers import Trainers
 from ..chunks import Event
 from ..engine import Failure, Saved
-from ..plan import THIS_MACHINE, Capacity, Plan
+from ..plan import Capacity, Plan
 from .access import Access
 from .connection import ask_workers, connect, connect_locally
 from .legs import Facts
@@ -66,8 +66,11 @@ class Cluster:
         if lacking:
             raise InputError(f"--device {device}: worker {lacking[0]} has no such device")
         self._most, count = workers, workers or len(self._facts)
-        memory = self._memory_of_machines(client) if device == "cpu" else self._memory_of_gpus()
-        return Capacity(count, count * memory, device, "the cluster" if self._access else THIS_MACHINE)
+        machine = self._memory_of_machines(client)
+        memory = count * (machine if device == "cpu" else self._memory_of_gpus())
+        if self._access:
+            return Capacity(count, memory, device, "the cluster", machine)
+        return Capacity(count, memory, device)
 
     def _memory_of_machines(self, client: "Client") -> int:
         """Return the bytes that each worker has: what it is limited to, or its share of its machine's."""
