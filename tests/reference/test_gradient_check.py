@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from minidl_cli.errors import InputError
-from minidl_cli.nn.layer import Layer, Noise
+from minidl_cli.nn.layer import Layer
 from minidl_cli.nn.layers.batch_norm import BatchNorm
 from minidl_cli.nn.layers.dropout import Dropout
 from minidl_cli.nn.layers.linear import Linear
@@ -345,7 +345,9 @@ def test_the_network_is_checked_with_the_noise_of_the_first_epoch(
 
     monkeypatch.setattr(Dropout, "backward", backward)
     check_gradients(small_config(DROPPED, "seed=3"))
-    expected = Noise(5, Dropout()._draw_mask)
+    layer = Dropout()
+    layer.connect(5)
+    expected = layer.mask
     expected.draw(10, torch.float64, [generator(3, "noise", epoch=1)])
     expected.select(0, 10)
     assert torch.equal(masks[-1], expected.value)
