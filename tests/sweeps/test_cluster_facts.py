@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import count, product
+from threading import Event
 
 import dask
 import distributed
@@ -254,6 +255,16 @@ class TestConnecting:
         monkeypatch.setattr(distributed, "Client", lambda address, **_: client)
         with connect(Access.of("tcp://127.0.0.1:8786")) as connected:
             yield connected
+
+    def test_a_scheduler_that_hangs_is_not_waited_for(self, monkeypatch):
+        monkeypatch.setattr(connection, "create_connection", lambda address, timeout: StandIn({}))
+        monkeypatch.setattr(distributed, "Client", lambda address, **_: Event().wait(5))
+        monkeypatch.setattr(connection, "START_SECONDS", 0.01)
+        with (
+            pytest.raises(InputError, match=r"^--address tcp://127.0.0.1:8786: does not answer within 0.01 seconds"),
+            connect(Access.of("tcp://127.0.0.1:8786")),
+        ):
+            pass
 
     def test_workers_of_one_thread(self, monkeypatch):
         with self.connected(monkeypatch, {}) as client:

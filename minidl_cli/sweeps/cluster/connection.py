@@ -4,10 +4,11 @@ import logging
 import os
 import signal
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import resource_tracker
+from queue import Empty, SimpleQueue
 from socket import create_connection
 from tempfile import TemporaryDirectory
 from threading import Thread
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 # How long a scheduler may take to answer, its workers (which import PyTorch), and a connection or cluster to end.
 CONNECT_SECONDS, ANSWER_SECONDS, CLOSE_SECONDS = 10, 60, 1
+# How long it may take to be let in: three questions.
+START_SECONDS = 3 * CONNECT_SECONDS
 # What has to be the same everywhere, and what people call it.
 VERSIONS = {"minidl": "minidl", "torch": "PyTorch", "python": "Python"}
 # Those of Dask, and of what it is made of.
@@ -64,8 +67,12 @@ def connect(access: Access) -> Iterator["Client"]:
             create_connection((access.host, access.port), timeout=CONNECT_SECONDS).close()
         except OSError as error:
             raise InputError(f"{place}: cannot be reached: {error.strerror or error}") from error
+        make = partial(Client, access.address, security=access.security, set_as_default=False)
         try:
-            client = Client(access.address, security=access.security, timeout=CONNECT_SECONDS, set_as_default=False)
+            client = _within(START_SECONDS, partial(make, timeout=CONNECT_SECONDS))
+        except Empty as error:
+            problem = f"does not answer within {START_SECONDS} seconds; see whether the scheduler hangs"
+            raise InputError(f"{place}: {problem}") from error
         except (OSError, ValueError, RuntimeError, TypeError, AssertionError) as error:
             raise InputError(f"{place}: does not let us in: {_reason(error)}") from error
         with _closing(client):
@@ -76,6 +83,28 @@ def connect(access: Access) -> Iterator["Client"]:
                 problem = f"workers train with one thread each, but {several[0]}"
                 warnings.warn(f"{problem}; start them with --nthreads 1 --nworkers -1", MinidlWarning, stacklevel=2)
             yield client
+
+
+def _within(seconds: float, make: "Callable[[], Client]") -> "Client":
+    """Return a client that is made in a thread of its own: of a scheduler that hangs, Dask's own limit takes no notice.
+
+    Raises:
+        Empty: it takes too long; it is left alone.
+        Exception: whatever the making of it raises.
+    """
+    made: SimpleQueue[Client | Exception] = SimpleQueue()
+
+    def put() -> None:
+        try:
+            made.put(make())
+        except Exception as error:
+            made.put(error)
+
+    Thread(target=put, daemon=True).start()
+    found = made.get(timeout=seconds)
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 @contextmanager
