@@ -98,7 +98,7 @@ class Relay:
         checked: Iterable[str],
         most: int | None = None,
     ):
-        self._client, self._trainers, self._plan, self._saved = client, trainers, plan, saved
+        self._client, self._trainers, self._saved = client, trainers, saved
         self._name, self._most = f"minidl-{uuid4().hex}", most
         self._chunks, self._courses = deque(plan.chunks), list[_Course]()
         self._waiting, self._suspects = deque[_Course](), deque[_Course]()
